@@ -1,0 +1,132 @@
+package classify
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// RESTOperation is the operationId of a call, by its method and its path on Marketo's host, or Other. The path may have a
+// query: a POST with _method=GET is a GET. It allocates nothing.
+func RESTOperation(method, path string) string {
+	path, query, _ := strings.Cut(path, "?")
+	switch {
+	case method == http.MethodHead, method == http.MethodPost && overridden(query):
+		method = http.MethodGet
+	}
+	if operation := restPaths.find(method, path); operation != "" {
+		return operation
+	}
+	return Other
+}
+
+// overridden tells whether a query says that a POST is a GET, as Adobe advises for a URI that got too long.
+func overridden(query string) bool {
+	for query != "" {
+		var parameter string
+		if parameter, query, _ = strings.Cut(query, "&"); parameter == "_method=GET" {
+			return true
+		}
+	}
+	return false
+}
+
+// pathNode is a node in the tree of path segments. The suffix .json is a segment of its own, so that {id}.json is one
+// parameter and one literal.
+type pathNode struct {
+	literals   map[string]*pathNode
+	parameter  *pathNode
+	operations map[string]string // by method
+}
+
+var restPaths = newPathTree(restEndpoints[:])
+
+func newPathTree(endpoints []endpoint) *pathNode {
+	root := &pathNode{}
+	for _, e := range endpoints {
+		n := root
+		for rest := e.path; rest != ""; {
+			var segment string
+			segment, rest = cutSegment(rest)
+			n = n.add(segment)
+		}
+		if n.operations == nil {
+			n.operations = map[string]string{}
+		}
+		n.operations[e.method] = e.operation
+	}
+	return root
+}
+
+func (n *pathNode) add(segment string) *pathNode {
+	if strings.HasPrefix(segment, "{") {
+		if n.parameter == nil {
+			n.parameter = &pathNode{}
+		}
+		return n.parameter
+	}
+	if n.literals == nil {
+		n.literals = map[string]*pathNode{}
+	}
+	if n.literals[segment] == nil {
+		n.literals[segment] = &pathNode{}
+	}
+	return n.literals[segment]
+}
+
+// cutSegment takes the first segment off a path. Empty ones are left out, since clients join base and path with two
+// slashes.
+func cutSegment(path string) (segment, rest string) {
+	const suffix = ".json"
+	path = strings.TrimLeft(path, "/")
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	if n := len(path) - len(suffix); n > 0 && path[n:] == suffix {
+		return path[:n], path[n:]
+	}
+	return path, ""
+}
+
+// find prefers a literal segment to a parameter.
+func (n *pathNode) find(method, path string) string {
+	segment, rest := cutSegment(path)
+	if segment == "" {
+		return n.operations[method]
+	}
+	if next := n.literals[segment]; next != nil {
+		if operation := next.find(method, rest); operation != "" {
+			return operation
+		}
+	}
+	if n.parameter == nil {
+		return ""
+	}
+	return n.parameter.find(method, rest)
+}
+
+func restOperations() []string {
+	names := make([]string, 0, len(restEndpoints))
+	for _, e := range restEndpoints {
+		names = append(names, e.operation)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// restReads has the operations that only read in spite of their method.
+var restReads = []string{"bulkGetUsing", "bulkUsedByUsing", "getContentUsedByUsing", "identityUsing"}
+
+func restWrites(operation string) bool {
+	for _, prefix := range restReads {
+		if strings.HasPrefix(operation, prefix) {
+			return false
+		}
+	}
+	for _, e := range restEndpoints {
+		if e.operation == operation {
+			return e.method != http.MethodGet
+		}
+	}
+	return true
+}
