@@ -1,0 +1,123 @@
+package redact
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// Body copies src to dst without secrets. src is text in UTF-8 or another encoding that contains ASCII, already
+// decompressed; whether it is XML, JSON, a form, multipart or anything else is told from its first bytes. It may be cut off
+// anywhere: a secret whose end is missing is masked too. Memory is bounded whatever src is. Body returns the first error of
+// src or dst; what was read before an error of src is still written.
+func (r *Redactor) Body(dst io.Writer, src io.Reader) error {
+	out := r.sink(dst)
+	body := newSniffer(out, 0)
+	if r.in == nil {
+		r.in = make([]byte, smallChunk)
+	}
+	var readErr error
+	for out.err == nil && readErr == nil {
+		var n int
+		n, readErr = src.Read(r.in)
+		body.write(r.in[:n])
+		if n == smallChunk { // most bodies are smaller
+			r.in = make([]byte, chunk)
+		}
+	}
+	body.end()
+	out.close()
+	switch {
+	case out.err != nil:
+		return fmt.Errorf("redact: write body: %w", out.err)
+	case readErr != io.EOF:
+		return fmt.Errorf("redact: read body: %w", readErr)
+	}
+	return nil
+}
+
+// masker takes a body piece by piece and writes it to a sink without secrets. It keeps nothing of p.
+type masker interface {
+	write(p []byte)
+	end()
+}
+
+// plain is a body without structure.
+type plain struct{ text text }
+
+func (p *plain) write(b []byte) { p.text.write(b) }
+func (p *plain) end()           { p.text.reset() }
+
+const (
+	maxSniff = 512
+	maxDepth = 3 // of bodies in multipart bodies, and of XML in comments and CDATA sections of XML
+)
+
+// sniffer collects the start of a body until it knows what it is.
+type sniffer struct {
+	out   *sink
+	depth int
+	start []byte
+	body  masker // nil until known
+}
+
+func newSniffer(out *sink, depth int) *sniffer { return &sniffer{out: out, depth: depth} }
+
+func (s *sniffer) write(p []byte) {
+	if s.body == nil {
+		s.start = append(s.start, p[:min(len(p), maxSniff)]...)
+		if s.body = s.sniff(len(s.start) >= maxSniff); s.body == nil {
+			return
+		}
+		p = p[min(len(p), maxSniff):]
+		s.body.write(s.start)
+		s.start = nil
+	}
+	s.body.write(p)
+}
+
+func (s *sniffer) end() {
+	if s.body == nil {
+		s.body = s.sniff(true)
+		s.body.write(s.start)
+	}
+	s.body.end()
+}
+
+// sniff returns nil if more of the body is needed, which is never so with enough.
+func (s *sniffer) sniff(enough bool) masker {
+	b := s.start
+	if n := min(len(b), len(bom)); string(b[:n]) == bom[:n] {
+		b = b[n:]
+	}
+	b = bytes.TrimLeft(b, " \t\r\n")
+	if len(b) == 0 && !enough {
+		return nil
+	}
+	switch {
+	case len(b) == 0:
+	case b[0] == '<':
+		return newXML(s.out, s.depth)
+	case b[0] == '{' || b[0] == '[':
+		return newJSON(s.out)
+	case b[0] == '-' && s.depth < maxDepth:
+		boundary, known := multipartBoundary(b)
+		if boundary != nil {
+			return newMultipart(s.out, s.depth, boundary)
+		}
+		if !known && !enough {
+			return nil
+		}
+	default:
+		isForm, known := formStart(b)
+		if isForm {
+			return newForm(s.out)
+		}
+		if !known && !enough {
+			return nil
+		}
+	}
+	return &plain{text{out: s.out}}
+}
+
+const bom = "\ufeff"

@@ -1,0 +1,60 @@
+package redact
+
+import "strings"
+
+// Password is what Counts calls the password in the userinfo part of a URL.
+const Password = "password"
+
+// URL masks a URL or the target of a request: the values of parameters with a secret name in the query and the fragment,
+// the password before the host, and secrets in the text of all else. It need not be a valid URL.
+func (r *Redactor) URL(s string) string {
+	var b strings.Builder
+	out := r.sink(&b)
+	s, fragment, hasFragment := strings.Cut(s, "#")
+	path, query, hasQuery := strings.Cut(s, "?")
+	plain := text{out: out}
+	if start, end := password(path); end > start {
+		plain.write([]byte(path[:start]))
+		plain.reset()
+		out.maskAs(Password)
+		path = path[end:]
+	}
+	plain.write([]byte(path))
+	plain.reset()
+	if hasQuery {
+		out.writeString("?")
+		parameters(out, query)
+	}
+	if hasFragment {
+		out.writeString("#")
+		parameters(out, fragment)
+	}
+	out.close()
+	return b.String()
+}
+
+func parameters(out *sink, s string) {
+	f := newForm(out)
+	f.inURL = true
+	f.write([]byte(s))
+	f.end()
+}
+
+// password returns where the password stands in a URL without query: //user:password@host.
+func password(s string) (start, end int) {
+	i := strings.Index(s, "//")
+	if i < 0 {
+		return 0, 0
+	}
+	i += len("//")
+	authority, _, _ := strings.Cut(s[i:], "/")
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return 0, 0
+	}
+	colon := strings.IndexByte(authority[:at], ':')
+	if colon < 0 {
+		return 0, 0
+	}
+	return i + colon + 1, i + at
+}
