@@ -1,0 +1,358 @@
+package capture
+
+import (
+	"crypto/sha256"
+	"hash"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// SpoolFile is a temporary file without a name. Write may block as long as the disk does.
+type SpoolFile interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
+}
+
+// Recorder makes recordings that share their memory. Its methods may be called concurrently.
+type Recorder struct {
+	MemoryLimit int64                     // a body above this many bytes goes to a spool file
+	BodyLimit   int64                     // a body is kept up to this many bytes
+	Spool       func() (SpoolFile, error) // nil: what is above MemoryLimit is not kept
+	Patience    time.Duration             // how long a body waits for a slow disk before it is given up; 0: two seconds
+	small       sync.Pool                 // *[smallBlock]byte
+	large       sync.Pool                 // *[largeBlock]byte
+	inMemory    atomic.Int64              // bytes of blocks in use
+}
+
+const (
+	smallBlock = 4 << 10
+	largeBlock = 32 << 10
+
+	// Past this much recorded memory in all, new bodies spool as soon as they outgrow two blocks, so that a crowd of
+	// large bodies cannot take the memory that each alone may have.
+	memoryBudget = 16 << 20
+
+	// Blocks on their way to a slow disk, per body.
+	spoolQueue = 16
+)
+
+// Recording is what was kept of one body while it streamed past. Write is for one goroutine at a time; everything else may be
+// called concurrently with it. A nil *Recording is an empty body.
+type Recording struct {
+	rec   *Recorder
+	mu    sync.Mutex
+	limit int64 // bytes to keep
+	size  int64 // bytes seen
+	kept  int64 // bytes kept, in memory or handed to the spool
+
+	blocks  [][]byte // in memory: all full but the last
+	spool   *spooler
+	hashing hash.Hash // of a body that is not kept whole and has no spool
+	adopted bool      // the block is not from the pool
+	closed  bool      // no more is recorded
+	cut     bool      // the body itself did not arrive whole
+	lost    bool      // the disk did not take what it should
+}
+
+// New starts a recording.
+func (r *Recorder) New() *Recording { return &Recording{rec: r, limit: r.BodyLimit} }
+
+// KeepAll keeps the rest of the body whatever its size, since it may have to be sent again. A body that is past the limit
+// already stays cut.
+func (b *Recording) KeepAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == b.size {
+		b.limit = 1 << 62
+	}
+}
+
+// Write records p. It never fails, and blocks at most the recorder's patience, once per body, when the disk is slow.
+func (b *Recording) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(p) == 0 {
+		return len(p), nil
+	}
+	n := len(p)
+	b.size += int64(n)
+	keep := p
+	if room := b.limit - b.kept; int64(n) > room {
+		keep = p[:max(room, 0)]
+	}
+	if b.lost || b.kept+int64(n) < b.size { // something before p is missing already
+		keep = nil
+	}
+	if b.spool == nil && b.kept+int64(len(keep)) > b.rec.threshold() {
+		b.startSpool()
+	}
+	switch {
+	case b.spool != nil:
+		b.kept += int64(len(keep))
+		b.toSpool(p, len(keep))
+	default:
+		b.kept += int64(len(keep))
+		b.toMemory(keep)
+		if len(keep) < n {
+			b.hashRest(p[len(keep):])
+		}
+	}
+	return n, nil
+}
+
+// Adopt makes data the whole recording, without copying it; nobody may change it any more. It comes before any Write.
+func (b *Recording) Adopt(data []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.size, b.kept = int64(len(data)), int64(len(data))
+	b.blocks, b.adopted = [][]byte{data}, true
+}
+
+func (r *Recorder) threshold() int64 {
+	if r.inMemory.Load() > memoryBudget {
+		return min(r.MemoryLimit, smallBlock+largeBlock)
+	}
+	return r.MemoryLimit
+}
+
+func (b *Recording) toMemory(p []byte) {
+	for len(p) > 0 {
+		last := len(b.blocks) - 1
+		if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
+			b.blocks = append(b.blocks, b.rec.block(len(b.blocks) > 0 || len(p) > smallBlock))
+			last++
+		}
+		block := b.blocks[last]
+		n := copy(block[len(block):cap(block)], p)
+		b.blocks[last] = block[:len(block)+n]
+		p = p[n:]
+	}
+}
+
+// hashRest carries the hash on where bytes are no longer kept; what was kept stands in memory.
+func (b *Recording) hashRest(p []byte) {
+	if b.hashing == nil {
+		b.hashing = sha256.New()
+		for _, block := range b.blocks {
+			b.hashing.Write(block)
+		}
+	}
+	b.hashing.Write(p)
+}
+
+func (r *Recorder) block(large bool) []byte {
+	if large {
+		r.inMemory.Add(largeBlock)
+		if p, ok := r.large.Get().(*[largeBlock]byte); ok {
+			return p[:0]
+		}
+		return new([largeBlock]byte)[:0]
+	}
+	r.inMemory.Add(smallBlock)
+	if p, ok := r.small.Get().(*[smallBlock]byte); ok {
+		return p[:0]
+	}
+	return new([smallBlock]byte)[:0]
+}
+
+func (r *Recorder) free(block []byte) {
+	r.inMemory.Add(-int64(cap(block)))
+	switch cap(block) {
+	case smallBlock:
+		r.small.Put((*[smallBlock]byte)(block[:smallBlock]))
+	case largeBlock:
+		r.large.Put((*[largeBlock]byte)(block[:largeBlock]))
+	}
+}
+
+// startSpool moves the recording to a file. Without one, the recording stays in memory and is cut at the memory limit.
+func (b *Recording) startSpool() {
+	if b.rec.Spool == nil {
+		b.limit = min(b.limit, b.kept)
+		return
+	}
+	b.spool = startSpooler(b.rec)
+	for _, block := range b.blocks {
+		b.send(piece{data: block, keep: len(block)})
+	}
+	b.blocks = nil
+}
+
+// toSpool copies p into blocks, since p belongs to the stream; the first keep bytes are to be kept, the rest only hashed.
+func (b *Recording) toSpool(p []byte, keep int) {
+	for len(p) > 0 && !b.lost {
+		block := b.rec.block(true)
+		n := copy(block[:largeBlock], p)
+		b.send(piece{data: block[:n], keep: min(keep, n)})
+		p, keep = p[n:], max(keep-n, 0)
+	}
+}
+
+func (b *Recording) send(p piece) {
+	if b.lost {
+		b.rec.free(p.data)
+		return
+	}
+	select {
+	case b.spool.pieces <- p:
+		return
+	default:
+	}
+	timer := time.NewTimer(b.rec.patience())
+	defer timer.Stop()
+	select {
+	case b.spool.pieces <- p:
+	case <-timer.C:
+		b.lost = true
+		b.rec.free(p.data)
+	}
+}
+
+func (r *Recorder) patience() time.Duration {
+	if r.Patience > 0 {
+		return r.Patience
+	}
+	return 2 * time.Second
+}
+
+// Finish ends the recording; whole tells whether the body itself came to its end. Later writes are ignored.
+func (b *Recording) Finish(whole bool) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	b.cut = !whole
+	if b.spool != nil {
+		close(b.spool.pieces)
+	}
+}
+
+// Size is the number of bytes seen so far.
+func (b *Recording) Size() int64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
+// Whole tells, after Finish, whether every byte of the body is there to be read again. It waits for the spool as long as
+// the recorder's patience.
+func (b *Recording) Whole() bool {
+	if b == nil {
+		return true
+	}
+	kept, ok := b.settled()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ok && !b.cut && kept == b.size
+}
+
+// settled waits until the spool has what it was sent, and returns how many bytes can be read.
+func (b *Recording) settled() (kept int64, ok bool) {
+	b.mu.Lock()
+	spool, kept, lost := b.spool, b.kept, b.lost
+	b.mu.Unlock()
+	if spool == nil {
+		return kept, true
+	}
+	timer := time.NewTimer(b.rec.patience())
+	defer timer.Stop()
+	select {
+	case <-spool.done:
+		return spool.written, !lost && spool.err == nil
+	case <-timer.C:
+		return 0, false
+	}
+}
+
+// Open reads what was kept from its start. It may be called several times after Finish, until Release.
+func (b *Recording) Open() io.Reader {
+	if b == nil {
+		return io.LimitReader(nil, 0)
+	}
+	kept, _ := b.settled()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spool != nil {
+		if kept == 0 {
+			return io.LimitReader(nil, 0)
+		}
+		return io.NewSectionReader(b.spool.file, 0, kept)
+	}
+	readers := make([]io.Reader, len(b.blocks))
+	for i, block := range b.blocks {
+		readers[i] = &blockReader{block}
+	}
+	return io.MultiReader(readers...)
+}
+
+type blockReader struct{ rest []byte }
+
+func (r *blockReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// Sum is the SHA-256 of the bytes seen, or nil when the disk lost some before they were hashed. Call it after Finish.
+func (b *Recording) Sum() []byte {
+	if b == nil {
+		return sha256.New().Sum(nil)
+	}
+	kept, _ := b.settled()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.lost, b.spool != nil && !b.spool.isDone():
+		return nil
+	case b.hashing != nil:
+		return b.hashing.Sum(nil)
+	case b.spool != nil && b.spool.hash != nil:
+		return b.spool.hash.Sum(nil)
+	}
+	sum := sha256.New()
+	if b.spool != nil {
+		if _, err := io.Copy(sum, io.NewSectionReader(b.spool.file, 0, kept)); err != nil {
+			return nil
+		}
+		return sum.Sum(nil)
+	}
+	for _, block := range b.blocks {
+		sum.Write(block)
+	}
+	return sum.Sum(nil)
+}
+
+// Release gives memory and file back.
+func (b *Recording) Release() {
+	if b == nil {
+		return
+	}
+	b.Finish(false)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.adopted {
+		for _, block := range b.blocks {
+			b.rec.free(block)
+		}
+	}
+	b.blocks = nil
+	if b.spool != nil {
+		b.spool.release()
+		b.spool = nil
+	}
+	b.kept, b.size, b.lost = 0, 0, true
+}

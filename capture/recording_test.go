@@ -1,0 +1,213 @@
+package capture
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// file is a spool on a real temporary file.
+func file(t interface{ Fatal(...any) }) func() (SpoolFile, error) {
+	return func() (SpoolFile, error) {
+		f, err := os.CreateTemp("", "recording-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, os.Remove(f.Name())
+	}
+}
+
+// Whatever the limits and the pieces, a recording has the first bytes of the body, its size and its hash.
+func TestRecordingKeepsWhatItSaw(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rec := &Recorder{
+			MemoryLimit: int64(rapid.IntRange(0, 200_000).Draw(t, "memory limit")),
+			BodyLimit:   int64(rapid.IntRange(0, 300_000).Draw(t, "body limit")),
+			Spool:       file(t),
+		}
+		b := rec.New()
+		defer b.Release()
+		size := rapid.IntRange(0, 400_000).Draw(t, "size")
+		body := make([]byte, size)
+		for i := range body {
+			body[i] = byte(i * 31 >> 3)
+		}
+		keepAll := rapid.IntRange(-1, size).Draw(t, "keep all from")
+		limit := rec.BodyLimit
+		for at := 0; at < size; {
+			if keepAll >= 0 && at >= keepAll {
+				if int64(at) <= limit {
+					limit = int64(size)
+				}
+				b.KeepAll()
+				keepAll = -1
+			}
+			n := min(rapid.IntRange(1, 70_000).Draw(t, "piece"), size-at)
+			_, _ = b.Write(body[at : at+n])
+			at += n
+		}
+		b.Finish(true)
+		want := body[:min(limit, int64(size))]
+		for range 2 { // it can be read again
+			got, err := io.ReadAll(b.Open())
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%v, kept %d bytes, want %d", err, len(got), len(want))
+			}
+		}
+		sum := sha256.Sum256(body)
+		if b.Size() != int64(size) || !bytes.Equal(b.Sum(), sum[:]) {
+			t.Fatalf("size %d of %d, hash %x", b.Size(), size, b.Sum())
+		}
+		if whole := len(want) == size; b.Whole() != whole {
+			t.Fatalf("whole %v, want %v", b.Whole(), whole)
+		}
+	})
+}
+
+func TestRecordingOfNothing(t *testing.T) {
+	var none *Recording
+	none.Finish(true)
+	none.Release()
+	if got, _ := io.ReadAll(none.Open()); len(got) != 0 || none.Size() != 0 || !none.Whole() || len(none.Sum()) != 32 {
+		t.Error("no recording is not an empty body")
+	}
+	b := (&Recorder{MemoryLimit: 1, BodyLimit: 1}).New()
+	_, _ = b.Write([]byte("abc"))
+	b.Finish(false)
+	if got, _ := io.ReadAll(b.Open()); string(got) != "a" || b.Whole() {
+		t.Errorf("kept %q", got)
+	}
+	_, _ = b.Write([]byte("late"))
+	if b.Size() != 3 {
+		t.Error("a finished recording grew")
+	}
+	b.Release()
+}
+
+// failingFile fails, or hangs, after some bytes.
+type failingFile struct {
+	SpoolFile
+	left   int
+	hang   chan struct{}
+	closed *atomic.Bool
+}
+
+func (f *failingFile) Write(p []byte) (int, error) {
+	if f.left >= len(p) {
+		f.left -= len(p)
+		return f.SpoolFile.Write(p)
+	}
+	if f.hang != nil {
+		<-f.hang
+		return 0, errors.New("late")
+	}
+	n, _ := f.SpoolFile.Write(p[:f.left])
+	f.left = 0
+	return n, errors.New("no space")
+}
+
+func (f *failingFile) Close() error { f.closed.Store(true); return f.SpoolFile.Close() }
+
+// A disk that fails cuts the recording; size and hash are still those of the whole body.
+func TestSpoolFails(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789abcdef"), 50_000)
+	for _, after := range []int{0, 100, 40_000, 400_000} {
+		var closed atomic.Bool
+		rec := &Recorder{MemoryLimit: 10_000, BodyLimit: 1 << 20, Spool: func() (SpoolFile, error) {
+			f, err := file(t)()
+			return &failingFile{SpoolFile: f, left: after, closed: &closed}, err
+		}}
+		b := rec.New()
+		_, _ = b.Write(body[:300_000])
+		_, _ = b.Write(body[300_000:])
+		b.Finish(true)
+		got, err := io.ReadAll(b.Open())
+		if err != nil || len(got) > after || !bytes.HasPrefix(body, got) {
+			t.Errorf("after %d: %v, %d bytes", after, err, len(got))
+		}
+		sum := sha256.Sum256(body)
+		if b.Whole() || b.Size() != int64(len(body)) || !bytes.Equal(b.Sum(), sum[:]) {
+			t.Errorf("after %d: whole %v, size %d, sum %x", after, b.Whole(), b.Size(), b.Sum())
+		}
+		b.Release()
+		if !closed.Load() {
+			t.Error("the file stays open")
+		}
+	}
+	rec := &Recorder{MemoryLimit: 10, BodyLimit: 1 << 20, Spool: func() (SpoolFile, error) { return nil, errors.New("no files") }}
+	b := rec.New()
+	_, _ = b.Write(body)
+	b.Finish(true)
+	sum := sha256.Sum256(body)
+	if got, _ := io.ReadAll(b.Open()); len(got) != 0 || b.Whole() || !bytes.Equal(b.Sum(), sum[:]) {
+		t.Errorf("without a file: %d bytes, whole %v", len(got), b.Whole())
+	}
+	b.Release()
+}
+
+// A disk that hangs holds the traffic up once, as long as the patience is, and no goroutine stays when it answers.
+func TestSpoolHangs(t *testing.T) {
+	hang := make(chan struct{})
+	var closed atomic.Bool
+	rec := &Recorder{MemoryLimit: 10, BodyLimit: 64 << 20, Patience: 50 * time.Millisecond, Spool: func() (SpoolFile, error) {
+		f, err := file(t)()
+		return &failingFile{SpoolFile: f, hang: hang, closed: &closed}, err
+	}}
+	b := rec.New()
+	began := time.Now()
+	for range 200 {
+		_, _ = b.Write(make([]byte, 64<<10))
+	}
+	b.Finish(true)
+	if b.Whole() || b.Sum() != nil {
+		t.Error("a recording that lost bytes says it is whole")
+	}
+	b.Release()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("a hanging disk held the stream up for %s", took)
+	}
+	close(hang)
+	for range 200 {
+		if closed.Load() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the file stays open after the disk answered")
+}
+
+// A crowd of large bodies must not take a megabyte each.
+func TestMemoryIsShared(t *testing.T) {
+	rec := &Recorder{MemoryLimit: 1 << 20, BodyLimit: 64 << 20, Spool: file(t)}
+	var all []*Recording
+	for range 200 {
+		b := rec.New()
+		_, _ = b.Write(make([]byte, 900<<10))
+		all = append(all, b)
+	}
+	for _, b := range all {
+		b.Finish(true)
+		if !b.Whole() {
+			t.Error("a body is not whole")
+		}
+	}
+	if used := rec.inMemory.Load(); used > memoryBudget+8<<20 {
+		t.Errorf("%d bytes in memory for 200 bodies of 900 KiB", used)
+	}
+	for _, b := range all {
+		b.Release()
+	}
+	if used := rec.inMemory.Load(); used != 0 {
+		t.Errorf("%d bytes in use after the release of all", used)
+	}
+}

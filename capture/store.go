@@ -1,0 +1,84 @@
+package capture
+
+import (
+	"bytes"
+	"io"
+
+	"marketo-proxy/journal"
+)
+
+// bigExchange is from how many recorded bytes on a capture is made in a file in place of memory.
+const bigExchange = 1 << 20
+
+// Store writes failed exchanges to a journal, masked. Its methods may be called concurrently.
+type Store struct {
+	journal *journal.Journal
+	proxy   Proxy
+	limit   int64           // bytes of a body that are kept
+	secrets func() []string // values that must not be written, besides those that their names give away
+}
+
+// NewStore returns a Store on j. secrets, which may be nil, is asked for every capture.
+func NewStore(j *journal.Journal, proxy Proxy, bodyLimit int64, secrets func() []string) *Store {
+	return &Store{journal: j, proxy: proxy, limit: bodyLimit, secrets: secrets}
+}
+
+// Save makes the capture and hands it to the journal. It releases the exchange's recordings, and does not wait for the disk: the
+// channel gets nil once the capture is safe there, or why it is lost.
+func (s *Store) Save(e *Exchange) <-chan error {
+	if e.recorded() < bigExchange {
+		l := s.compose(e)
+		if l.size() < bigExchange { // or it is larger decompressed
+			defer e.Release()
+			return s.saveSmall(l)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer e.Release()
+		done <- s.saveBig(e)
+	}()
+	return done
+}
+
+func (s *Store) saveSmall(l *line) <-chan error {
+	var b bytes.Buffer
+	b.Grow(4<<10 + int(l.size()+l.size()/8))
+	if err := l.write(&b, s.proxy); err != nil {
+		done := make(chan error, 1)
+		done <- err
+		return done
+	}
+	return s.journal.Append(journal.Record{Line: b.Bytes()})
+}
+
+// saveBig makes the line in a file.
+func (s *Store) saveBig(e *Exchange) error {
+	spool, err := s.journal.Spool()
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	if err := s.compose(e).write(spool, s.proxy); err != nil {
+		return err
+	}
+	return <-s.journal.Append(journal.Record{Source: spool, Size: spool.Size()})
+}
+
+// recorded is how many bytes of bodies the exchange has.
+func (e *Exchange) recorded() (n int64) {
+	for _, a := range e.Attempts {
+		n += a.Request.Body.Size()
+		if a.Response != nil {
+			n += a.Response.Body.Size()
+		}
+	}
+	return n
+}
+
+// Recorder returns a recorder that spools to the journal's directory.
+func (s *Store) Recorder(memoryLimit int64) *Recorder {
+	return &Recorder{MemoryLimit: memoryLimit, BodyLimit: s.limit, Spool: func() (SpoolFile, error) { return s.journal.Spool() }}
+}
+
+var _ io.WriterTo = (*journal.Spool)(nil) // the journal copies it inside the kernel
