@@ -1,0 +1,123 @@
+// Package proxy is the data path: whatever door a call came in by, it passes one http.RoundTripper, becomes one
+// capture.Exchange, and everyone who wants to know gets the finished exchange.
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+)
+
+// SignMode says when the proxy signs.
+type SignMode string
+
+// The modes of --sign.
+const (
+	SignExpired SignMode = "expired" // sign again and resend after a 20016
+	SignAlways  SignMode = "always"  // sign each SOAP call before it is sent
+	SignNever   SignMode = "never"
+)
+
+// Keys knows the encryption keys of users. It is called concurrently.
+type Keys interface {
+	Lookup(user string) (key string, ok bool)
+}
+
+// Keeper writes a failed exchange down. Save takes the exchange's recordings over and releases them; the channel gets one value
+// once the capture is safe on disk, or lost. It is called concurrently and must not block.
+type Keeper interface {
+	Save(*capture.Exchange) <-chan error
+}
+
+// Observer learns of calls. It is called concurrently, must not block, and must not change or keep what it is given.
+type Observer interface {
+	Begun(api classify.API)
+	Finished(*capture.Exchange)
+	Saved(err error)              // a capture is on disk, or lost, or late (ErrLate) and then perhaps on disk after all
+	ClockOffset(by time.Duration) // Marketo's clock minus ours, from an answer's Date
+}
+
+// Config is all that the data path needs. Upstreams, Keeper, Recorder, Observer and Log are required, the rest may be zero.
+type Config struct {
+	SOAP, REST   *url.URL // base addresses; nil: that API is not served
+	Instance     string   // Munchkin id; empty: the upstream's host stands for it
+	ForwardHosts []string // exact names, or *.suffix
+	UpstreamCAs  *x509.CertPool
+	Timeout      time.Duration // from the sent request to the end of the answer
+	MaxInFlight  int           // 0: 1,024
+
+	Sign SignMode
+	Keys Keys // nil: none
+
+	Recorder *capture.Recorder
+	Keeper   Keeper
+	Skip     map[string]bool // codes that are not captured
+	Observer Observer
+	Log      *zap.Logger
+	Now      func() time.Time // nil: time.Now
+}
+
+// Transport is the only way to Marketo. It never returns an error: where there is no answer to pass on, it makes one.
+type Transport struct {
+	cfg      Config
+	upstream http.RoundTripper
+	now      func() time.Time
+	blocks   blockPool
+	inFlight atomic.Int64
+	offset   atomic.Int64 // upstream clock minus ours, nanoseconds
+}
+
+const (
+	defaultMaxInFlight = 1024
+	settlePatience     = 2 * time.Second // how long an answer waits for its capture
+	maxClockError      = 30 * time.Second
+)
+
+// NewTransport returns a Transport with its own pool of upstream connections.
+func NewTransport(cfg Config) *Transport {
+	if cfg.MaxInFlight == 0 {
+		cfg.MaxInFlight = defaultMaxInFlight
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Transport{cfg: cfg, upstream: newUpstream(cfg), now: cfg.Now}
+}
+
+// newUpstream differs from http.DefaultTransport where a proxy must: no proxy of its own (HTTPS_PROXY may well name this very
+// process), no compression behind the application's back, and a pool as large as the load.
+func newUpstream(cfg Config) *http.Transport {
+	dialer := newDialer()
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: cfg.UpstreamCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConns:          512,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       55 * time.Second, // below the minute after which common load balancers hang up
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true,
+		ForceAttemptHTTP2:     false,
+		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
+		WriteBufferSize:       8 << 10,
+		ReadBufferSize:        8 << 10,
+	}
+}
+
+// Close ends idle upstream connections.
+func (t *Transport) Close() {
+	if c, ok := t.upstream.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// InFlight is the number of calls that have begun and not ended.
+func (t *Transport) InFlight() int64 { return t.inFlight.Load() }

@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+	"marketo-proxy/decode"
+)
+
+// smallBody is up to where a request body of known length is read before it is sent: it then goes out in one write with
+// the head, and may be sent again if a pooled connection turns out to be dead before a byte was written.
+const smallBody = 64 << 10
+
+// payload is the body of one attempt.
+type payload struct {
+	length    int64 // -1: unknown
+	data      []byte
+	stream    io.ReadCloser // when it is not in data
+	recording *capture.Recording
+}
+
+func (p *payload) open() io.ReadCloser {
+	switch {
+	case p.stream != nil:
+		return p.stream
+	case p.length == 0:
+		return http.NoBody
+	}
+	return io.NopCloser(bytes.NewReader(p.data))
+}
+
+func (p *payload) reopen() func() (io.ReadCloser, error) {
+	if p.stream != nil || p.length == 0 {
+		return nil
+	}
+	return func() (io.ReadCloser, error) { return p.open(), nil }
+}
+
+// firstPayload is the application's body, signed if every call is to be.
+func (c *call) firstPayload() (*payload, error) {
+	p := &payload{length: c.in.ContentLength, recording: c.t.cfg.Recorder.New()}
+	if c.in.Body == nil || c.in.Body == http.NoBody || p.length == 0 {
+		p.length = 0
+		p.recording.Finish(true)
+		return p, nil
+	}
+	if p.length > 0 && p.length <= smallBody && c.in.Header.Get("Expect") == "" {
+		p.data = make([]byte, p.length)
+		began := c.t.now()
+		_, err := io.ReadFull(c.in.Body, p.data)
+		c.clientTime += c.t.now().Sub(began)
+		if err != nil {
+			return nil, errors.Join(errUpload, err)
+		}
+	} else {
+		p.stream = c.in.Body
+	}
+	if c.signsAlways() {
+		c.signFirst(p)
+	}
+	c.record(p)
+	return p, nil
+}
+
+// record lets the recording and the classifier see the body, now or as it streams.
+func (c *call) record(p *payload) {
+	if p.stream != nil {
+		p.stream = &upload{c: c, body: p.stream, recording: p.recording}
+		return
+	}
+	p.recording.Adopt(p.data)
+	p.recording.Finish(true)
+	c.observe(p.data, p.recording)
+}
+
+// upload is a request body that is recorded while it streams.
+type upload struct {
+	c         *call
+	body      io.ReadCloser
+	recording *capture.Recording
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.body.Read(p)
+	if n > 0 {
+		_, _ = u.recording.Write(p[:n])
+		u.c.observe(p[:n], u.recording)
+	}
+	if err != nil {
+		u.recording.Finish(err == io.EOF)
+		if err != io.EOF {
+			err = errors.Join(errUpload, err)
+		}
+	}
+	return n, err
+}
+
+func (u *upload) Close() error { return u.body.Close() }
+
+// requestWatch learns what the call is while its body goes by.
+type requestWatch struct {
+	reader  classify.RequestReader
+	decoder *decode.Writer
+	done    bool
+	healing bool // the body is being kept whole, or will not be
+}
+
+func (w *requestWatch) close() {
+	if !w.done {
+		w.done = true
+		if w.decoder != nil {
+			_ = w.decoder.Close() // a body that can't be decoded leaves the operation unknown
+		}
+	}
+}
+
+// observe may be called by a goroutine of the upstream transport, even after the answer came.
+func (c *call) observe(p []byte, recording *capture.Recording) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := &c.request
+	if w.done {
+		return
+	}
+	if w.decoder == nil {
+		w.decoder = decode.NewWriter(w.reader, c.in.Header.Get("Content-Encoding"))
+	}
+	_, _ = w.decoder.Write(p)
+	if !w.healing && c.entry.api == classify.SOAP {
+		if user := w.reader.Call().User; user != "" {
+			w.healing = true
+			if _, known := c.t.lookup(user); known && c.t.cfg.Sign != SignNever {
+				recording.KeepAll() // it may have to be sent again, whatever its size
+			}
+		}
+	}
+	if w.reader.Done() {
+		w.close()
+	}
+}
+
+// learned is what is known of the call so far.
+func (c *call) learned() classify.Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.request.reader.Call()
+}

@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+	"marketo-proxy/sign"
+)
+
+// ErrLate is the loss of a capture that was not on disk in time. It may yet get there.
+var ErrLate = errors.New("the disk did not answer within 2 s")
+
+// settle ends the call: the verdict is final, everyone is told, and a failure is on disk, or known to be lost, when it returns.
+// The application has not seen the end of the answer before.
+func (c *call) settle(v classify.Verdict) {
+	if c.settled {
+		return
+	}
+	c.settled = true
+	c.finishRequest()
+	ex := c.ex
+	if last := ex.Last(); last != nil {
+		last.Verdict = v
+	}
+	ex.Verdict = v
+	if c.renewed() {
+		ex.Renewal = capture.RenewalFailed
+		if v.Outcome == classify.Success {
+			ex.Renewal = capture.RenewalRecovered
+			ex.Verdict = ex.Attempts[0].Verdict
+			ex.Verdict.Outcome = classify.Recovered
+		}
+	}
+	ex.Duration = c.t.now().Sub(ex.Started)
+	ex.Overhead = max(ex.Duration-c.upstreamTime-c.clientTime, 0)
+	if ex.Verdict.Outcome == classify.Success || c.skips(ex.Verdict) {
+		c.t.cfg.Observer.Finished(ex)
+		c.log()
+		ex.Release()
+	} else {
+		ex.Captured = true
+		c.secrets()
+		saved := c.t.cfg.Keeper.Save(ex)
+		c.t.cfg.Observer.Finished(ex)
+		c.log()
+		c.await(saved)
+	}
+	c.t.inFlight.Add(-1)
+}
+
+// await waits for the capture as long as the promise says.
+func (c *call) await(saved <-chan error) {
+	timer := time.NewTimer(settlePatience)
+	defer timer.Stop()
+	observer := c.t.cfg.Observer
+	select {
+	case err := <-saved:
+		observer.Saved(err)
+	case <-timer.C:
+		observer.Saved(ErrLate)
+		go func() { // the journal answers in the end, at the latest when it is closed
+			if err := <-saved; err == nil {
+				observer.Saved(nil)
+			}
+		}()
+	}
+}
+
+// finishRequest ends the watch over the request, whose body may still be on its way.
+func (c *call) finishRequest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.request.close()
+	if learned := c.request.reader.Call(); learned.Operation != "" {
+		c.ex.Call = learned
+	}
+	for _, a := range c.ex.Attempts {
+		a.Request.Body.Finish(false) // no effect on one that came to its end
+	}
+}
+
+// secrets notes the signatures of a failed call, so that they are masked wherever the answer may repeat them.
+func (c *call) secrets() {
+	if c.entry.api != classify.SOAP {
+		return
+	}
+	for _, a := range c.ex.Attempts {
+		content, _, err := c.content(a.Request.Body.Open())
+		if err != nil {
+			continue
+		}
+		if e, err := sign.ReadEnvelope(content); err == nil && e.Signature != "" {
+			c.ex.Secrets = append(c.ex.Secrets, e.Signature)
+		}
+	}
+}
+
+// log writes one line a call: a failure as a warning, one that is an answer in effect or the application's own doing as
+// information, a success for debugging. Nothing in it comes from a body but the code and the user.
+func (c *call) log() {
+	ex := c.ex
+	level := zapcore.WarnLevel
+	switch {
+	case ex.Verdict.Outcome == classify.Success:
+		level = zapcore.DebugLevel
+	case ex.Verdict.Outcome == classify.Client, ex.Verdict.Outcome == classify.Recovered, ex.Class() == classify.ClassAnswer:
+		level = zapcore.InfoLevel
+	}
+	entry := c.t.cfg.Log.Check(level, "call")
+	if entry == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 14)
+	fields = append(fields,
+		zap.String("api", string(ex.Call.API)),
+		zap.String("operation", ex.Call.Operation),
+		zap.Float64("duration_ms", milliseconds(ex.Duration)),
+		zap.Int("attempts", len(ex.Attempts)))
+	if last := ex.Last(); last != nil {
+		if last.Response != nil {
+			fields = append(fields, zap.Int("status", last.Response.Status))
+		}
+		if last.Err != "" {
+			fields = append(fields, zap.String("error", last.Err))
+		}
+	}
+	if ex.Verdict.Outcome != classify.Success {
+		fields = append(fields,
+			zap.String("outcome", string(ex.Verdict.Outcome)),
+			zap.String("code", ex.Verdict.Code),
+			zap.String("class", string(ex.Class())),
+			zap.String("user", ex.Call.User))
+		if ex.Captured {
+			fields = append(fields, zap.String("capture", ex.ID))
+		}
+		if ex.Verdict.RecordsFailed > 0 {
+			fields = append(fields, zap.Int("records_failed", ex.Verdict.RecordsFailed))
+		}
+	}
+	if ex.Renewal != "" {
+		fields = append(fields, zap.String("renewal", string(ex.Renewal)))
+	}
+	entry.Write(fields...)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+)
+
+// entry says how a call came in and where it goes. A door makes it, before the call reaches the Transport.
+type entry struct {
+	api      classify.API
+	upstream *url.URL // scheme, host and base path
+	self     string   // scheme and host that the client itself used, for the WSDL
+	cut      bool     // the answer ended early: the door must not let it look complete
+}
+
+type entryKey struct{}
+
+func withEntry(r *http.Request, e *entry) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), entryKey{}, e))
+}
+
+func entryOf(r *http.Request) (*entry, bool) {
+	e, ok := r.Context().Value(entryKey{}).(*entry)
+	return e, ok
+}
+
+// call is one call of an application while it is under way.
+type call struct {
+	t     *Transport
+	in    *http.Request
+	entry *entry
+	ex    *capture.Exchange
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex // guards what the upload, in a goroutine of the upstream transport, shares with the call
+	request requestWatch
+	timer   *time.Timer
+	over    bool
+
+	upstreamTime time.Duration // spent waiting for Marketo
+	clientTime   time.Duration // spent waiting for the application
+	settled      bool
+}
+
+// RoundTrip makes the call and returns once the head of the answer can go out: for an answer that may yet turn out to be a
+// fault, that is when the fault was read. Reading the body of the response to its end, or closing it, ends the call.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	e, ok := entryOf(req)
+	if !ok {
+		return nil, errors.New("proxy: a request without a route reached the transport")
+	}
+	c := &call{t: t, in: req, entry: e}
+	c.ctx, c.cancel = context.WithCancelCause(req.Context())
+	c.ex = &capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream)}
+	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.Path, req.Header.Get("Soapaction"))
+	c.ex.Call = c.request.reader.Call()
+	inFlight := t.inFlight.Add(1)
+	t.cfg.Observer.Begun(e.api)
+	if inFlight > int64(t.cfg.MaxInFlight) {
+		return c.unanswered(nil, errBusy), nil
+	}
+
+	body, err := c.firstPayload()
+	if err != nil {
+		return c.unanswered(nil, err), nil
+	}
+	a, err := c.attempt(body)
+	if err != nil {
+		return c.unanswered(a, err), nil
+	}
+	a.peek()
+	if a.expired() {
+		var again *payload
+		if again, c.ex.Renewal = c.renewal(a); again != nil {
+			a.drop()
+			if a, err = c.attempt(again); err != nil {
+				return c.unanswered(a, err), nil
+			}
+			a.peek()
+		}
+	}
+	return c.respond(a), nil
+}
+
+// attempt sends the request once. With an error the returned answer has no response.
+func (c *call) attempt(body *payload) (*answer, error) {
+	out := c.outgoing(body)
+	att := &capture.Attempt{
+		Started: c.t.now(),
+		Request: capture.RequestHead{Method: out.Method, URL: out.URL.String(), Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
+	}
+	c.ex.Attempts = append(c.ex.Attempts, att)
+	a := &answer{c: c, attempt: att}
+	trace := &timings{call: c, at: att.Started}
+	began := time.Now()
+	resp, err := c.t.upstream.RoundTrip(out.WithContext(trace.context(c.ctx)))
+	c.upstreamTime += time.Since(began)
+	att.Timings = trace.result()
+	if err != nil {
+		return a, err
+	}
+	c.armTimeout() // also when the answer came before the request was sent
+	c.t.clock(resp.Header, c.t.now())
+	a.begin(resp)
+	return a, nil
+}
+
+// outgoing is the request for Marketo: the application's own, with only the address and the hop-by-hop fields changed.
+func (c *call) outgoing(body *payload) *http.Request {
+	u := *c.in.URL
+	u.Scheme, u.Host, u.User = c.entry.upstream.Scheme, c.entry.upstream.Host, nil
+	if base := strings.TrimSuffix(c.entry.upstream.Path, "/"); base != "" {
+		u.Path = base + u.Path
+		if u.RawPath != "" {
+			u.RawPath = base + u.RawPath
+		}
+	}
+	u.Fragment = ""
+	header := make(http.Header, len(c.in.Header)+1)
+	for name, values := range c.in.Header {
+		header[name] = values
+	}
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = []string{""} // or net/http adds its own
+	}
+	if wantsWSDL(c.in) {
+		header.Del("Accept-Encoding") // its addresses are rewritten
+	}
+	return &http.Request{
+		Method:        c.in.Method,
+		URL:           &u,
+		Host:          c.entry.upstream.Host,
+		Header:        header,
+		Body:          body.open(),
+		GetBody:       body.reopen(),
+		ContentLength: body.length,
+		Trailer:       c.in.Trailer,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+	}
+}
+
+// respond hands the answer to the door.
+func (c *call) respond(a *answer) *http.Response {
+	resp := a.resp
+	head := passable(resp.Header)
+	if v := a.verdict(); (v.Outcome != classify.Success || c.renewed()) && !c.skips(v) {
+		head[headerCapture] = []string{c.ex.ID}
+	}
+	if len(c.ex.Attempts) > 1 {
+		head[headerAttempts] = []string{strconv.Itoa(len(c.ex.Attempts))}
+	}
+	out := *resp
+	out.Header = head
+	out.Body = a
+	out.Request = c.in
+	if resp.StatusCode == http.StatusOK && wantsWSDL(c.in) {
+		rewriteWSDL(&out, c.entry.self+c.in.URL.EscapedPath())
+	}
+	return &out
+}
+
+// unanswered ends a call that has no answer to pass on, and makes one.
+func (c *call) unanswered(a *answer, err error) *http.Response {
+	f := explain(c.ctx, err, c.gone())
+	if a != nil {
+		a.attempt.Err = f.reason
+	}
+	c.settle(classify.Verdict{Outcome: f.outcome, Message: f.reason})
+	id := ""
+	if c.ex.Captured {
+		id = c.ex.ID
+	}
+	resp := ownAnswer(c.in, c.entry.api, f.status, f.reason, id)
+	if len(c.ex.Attempts) > 1 {
+		resp.Header.Set(headerAttempts, strconv.Itoa(len(c.ex.Attempts)))
+	}
+	return resp
+}
+
+func (c *call) gone() bool { return c.in.Context().Err() != nil }
+
+// renewed tells whether a second attempt was made.
+func (c *call) renewed() bool { return len(c.ex.Attempts) > 1 }
+
+func (c *call) skips(v classify.Verdict) bool { return v.Code != "" && c.t.cfg.Skip[v.Code] }
+
+// armTimeout starts the time that Marketo has for its answer; it starts once per call.
+func (c *call) armTimeout() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer == nil && !c.over && c.t.cfg.Timeout > 0 {
+		c.timer = time.AfterFunc(c.t.cfg.Timeout, func() { c.cancel(errUpstreamTimeout) })
+	}
+}
+
+// instance is the Munchkin id where it is known: from the configuration or from a host like 123-abc-456.mktoapi.com.
+func (t *Transport) instance(upstream *url.URL) string {
+	if t.cfg.Instance != "" {
+		return t.cfg.Instance
+	}
+	if id, domain, ok := strings.Cut(upstream.Hostname(), "."); ok && (domain == "mktoapi.com" || domain == "mktorest.com") {
+		return strings.ToUpper(id)
+	}
+	return upstream.Host
+}

@@ -1,0 +1,255 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+	"marketo-proxy/decode"
+)
+
+const (
+	// maxPeek is how much of an answer is read before its head goes out, while it may still be a fault. Real faults have
+	// less than a kilobyte.
+	maxPeek = 1 << 20
+
+	// writePatience is how long an application may take to accept one block of its answer.
+	writePatience = time.Minute
+)
+
+// answer is one attempt's response on its way to the application: the body of the response that the door gets. What it reads
+// from upstream it records and shows to the classifier first. It is used by one goroutine.
+type answer struct {
+	c       *call
+	attempt *capture.Attempt
+	resp    *http.Response
+	reader  classify.ResponseReader // nil: only the status counts
+	decoder *decode.Writer
+	rec     *capture.Recording
+
+	queue    queue
+	received int64
+	last     int   // bytes of the last read that are still in the queue's tail
+	ended    bool  // upstream's end was seen
+	err      error // how it ended, when not well
+	final    classify.Verdict
+	closed   bool
+}
+
+func (a *answer) begin(resp *http.Response) {
+	a.resp = resp
+	a.queue.pool = &a.c.t.blocks
+	a.rec = a.c.t.cfg.Recorder.New()
+	a.attempt.Response = &capture.ResponseHead{
+		Status: resp.StatusCode, StatusText: statusText(resp), Proto: resp.Proto, Header: resp.Header, Body: a.rec,
+	}
+	encoding := resp.Header.Get("Content-Encoding")
+	if decode.Supported(encoding) {
+		a.reader = classify.NewResponseReader(classify.Answer{
+			Call: a.c.learned(), Method: a.c.in.Method, Status: resp.StatusCode,
+			ContentType: resp.Header.Get("Content-Type"),
+		})
+		a.decoder = decode.NewWriter(a.reader, encoding)
+	}
+}
+
+// peek reads until it is known whether the answer is a fault, and if it is one, all of it.
+func (a *answer) peek() {
+	for !a.ended && !a.early() && a.queue.size < maxPeek {
+		a.fill()
+	}
+}
+
+func (a *answer) early() bool { return a.reader == nil || a.reader.Early() }
+
+func (a *answer) failing() bool {
+	if a.reader == nil {
+		return a.resp.StatusCode >= 400
+	}
+	return a.reader.Failing()
+}
+
+// expired tells whether this is a whole 20016.
+func (a *answer) expired() bool {
+	return a.ended && a.err == nil && a.c.entry.api == classify.SOAP && a.final.Outcome == classify.Fault && a.final.Code == "20016"
+}
+
+// verdict is what is known so far.
+func (a *answer) verdict() classify.Verdict {
+	switch {
+	case a.ended:
+		return a.final
+	case !a.failing():
+		return classify.Verdict{}
+	case a.reader == nil:
+		return classify.Verdict{Outcome: classify.HTTP}
+	}
+	return a.reader.Verdict()
+}
+
+// fill reads once from upstream.
+func (a *answer) fill() {
+	room := a.queue.room()
+	began := time.Now()
+	n, err := a.resp.Body.Read(room)
+	if n > 0 && err == nil && a.resp.ContentLength >= 0 && a.received+int64(n) >= a.resp.ContentLength {
+		// The last byte is here; the end itself costs no waiting, and frees the connection.
+		var none [1]byte
+		_, err = a.resp.Body.Read(none[:])
+	}
+	a.c.upstreamTime += time.Since(began)
+	if n > 0 {
+		a.queue.grow(n)
+		a.last = n
+		a.received += int64(n)
+		_, _ = a.rec.Write(room[:n])
+		if a.reader != nil {
+			_, _ = a.decoder.Write(room[:n])
+		}
+	}
+	if err != nil {
+		a.end(err)
+	}
+}
+
+// end makes the verdict final.
+func (a *answer) end(err error) {
+	a.ended = true
+	a.attempt.Timings.Receive = max(time.Since(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
+	whole := err == io.EOF
+	a.rec.Finish(whole)
+	if a.reader != nil {
+		if err := a.decoder.Close(); err != nil && whole {
+			a.reader.Abort(err.Error())
+		}
+	}
+	if !whole {
+		f := explain(a.c.ctx, err, a.c.gone())
+		a.err = err
+		a.attempt.Err = f.reason
+		a.final = classify.Verdict{Outcome: f.outcome, Message: f.reason}
+		if v := a.known(); f.outcome == classify.Client && v.Outcome != classify.Success {
+			a.final = v
+		}
+	} else if a.reader != nil {
+		a.final = a.reader.Verdict()
+	} else if a.resp.StatusCode >= 400 {
+		a.final = classify.Verdict{Outcome: classify.HTTP, Message: statusText(a.resp)}
+	}
+	a.attempt.Verdict = a.final
+}
+
+// known is a failure that showed before the answer was whole.
+func (a *answer) known() classify.Verdict {
+	if a.reader != nil && a.reader.Failing() {
+		return a.reader.Verdict()
+	}
+	return classify.Verdict{}
+}
+
+// next returns the next bytes for the application, valid until it is called again; io.EOF after the last, or the error that
+// cut the answer. While the answer is a failure so far, the bytes of the last read are held back, so that none of its end is
+// given before the capture is safe.
+func (a *answer) next() ([]byte, error) {
+	for {
+		available := a.queue.size
+		switch {
+		case a.ended && available <= blockSize:
+			a.c.settle(a.final)
+		case !a.ended && a.failing():
+			available -= a.last
+		}
+		if available > 0 {
+			return a.queue.take(available), nil
+		}
+		if a.ended {
+			if a.err != nil {
+				a.c.entry.cut = true
+				return nil, a.err
+			}
+			return nil, io.EOF
+		}
+		a.fill()
+	}
+}
+
+// Read implements io.Reader.
+func (a *answer) Read(p []byte) (int, error) {
+	chunk, err := a.next()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, chunk)
+	a.queue.back(len(chunk) - n)
+	return n, nil
+}
+
+// deadliner is the part of an http.ResponseWriter of net/http that ends writing to a client which does not read.
+type deadliner interface{ SetWriteDeadline(time.Time) error }
+
+// WriteTo implements io.WriterTo. Each block goes out at once when nothing else is there to go with it.
+func (a *answer) WriteTo(w io.Writer) (written int64, err error) {
+	limited, _ := w.(deadliner)
+	flusher, _ := w.(http.Flusher)
+	for {
+		chunk, err := a.next()
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return written, err
+		}
+		began := time.Now()
+		if limited != nil {
+			_ = limited.SetWriteDeadline(began.Add(writePatience)) // a connection without deadlines has its own end
+		}
+		n, err := w.Write(chunk)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+		if flusher != nil && !a.ended && a.queue.size <= a.last {
+			flusher.Flush()
+		}
+		a.c.clientTime += time.Since(began)
+	}
+}
+
+// Close ends the call, wherever it stands: an application that took less than the whole answer hung up.
+func (a *answer) Close() error {
+	if a.closed {
+		return nil
+	}
+	a.closed = true
+	if !a.ended {
+		a.rec.Finish(false)
+		if a.reader != nil {
+			_ = a.decoder.Close()
+		}
+		f := failure{outcome: classify.Client, reason: "the application hung up before the answer was complete"}
+		a.attempt.Err = f.reason
+		if a.final = a.known(); a.final.Outcome == classify.Success {
+			a.final = classify.Verdict{Outcome: f.outcome, Message: f.reason}
+		}
+	}
+	a.c.settle(a.final)
+	a.drop()
+	a.c.cancel(nil)
+	return nil
+}
+
+// drop gives up what the application will not get. The recording stays.
+func (a *answer) drop() {
+	_ = a.resp.Body.Close() // its error says nothing that the answer did not
+	a.queue.release()
+}
+
+func statusText(resp *http.Response) string {
+	// Status is "500 Internal Server Error"; Marketo also sends "200 200".
+	if len(resp.Status) > 4 {
+		return resp.Status[4:]
+	}
+	return http.StatusText(resp.StatusCode)
+}
