@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"marketo-proxy/capture"
+	"marketo-proxy/classify"
+)
+
+type capturesLs struct {
+	captureFlags
+	filterFlags
+	Limit int    `help:"At most so many lines; 0: all." default:"50" placeholder:"N"`
+	By    string `help:"Count per code, class, outcome, operation, user or api in place of listing." placeholder:"FIELD"`
+	JSON  bool   `name:"json" help:"One JSON object a line: each capture as it is on disk."`
+	UTC   bool   `name:"utc" help:"Times in UTC in place of the local zone."`
+}
+
+// Run lists captures. What is damaged is reported on stderr and skipped; that, and finding nothing, is no failure.
+func (c *capturesLs) Run(w *world) (err error) {
+	now := w.clock(c.UTC)
+	q, err := c.query(now)
+	if err != nil {
+		return err
+	}
+	if c.Limit < 0 {
+		return usageError{fmt.Errorf("--limit: %d is less than nothing: give 0 for all", c.Limit)}
+	}
+	if c.By != "" && fieldOf(c.By) == nil {
+		return usageError{fmt.Errorf("--by: %q is none of code, class, outcome, operation, user, api", c.By)}
+	}
+	a, err := c.archive()
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w.stdout)
+	damaged := &damage{stderr: w.stderr}
+	defer damaged.end()
+	var found int
+	if c.By != "" {
+		found, err = c.count(w, a, q, now, out, damaged)
+	} else {
+		q.Limit = c.Limit
+		found, err = c.list(w, a, q, now, out, damaged)
+	}
+	if err = errors.Join(err, out.Flush(), w.ctx.Err()); err == nil && found == 0 {
+		c.nothing(w, c.CaptureDir)
+	}
+	return err
+}
+
+func (c *capturesLs) list(w *world, a *capture.Archive, q capture.Query, now time.Time, out io.Writer, damaged *damage) (found int, err error) {
+	l := newLister(out, w.screen(), now.Location(), c.JSON, tableAhead)
+	for s, err := range a.Search(w.ctx, q) {
+		if err == nil {
+			err = l.add(s)
+		}
+		var lost *lostLine
+		switch {
+		case s == nil || errors.As(err, &lost):
+			damaged.add(err)
+		case err != nil:
+			return found, err
+		default:
+			found++
+		}
+	}
+	return found, l.end()
+}
+
+// lister prints captures as rows of a table, or as lines of JSON.
+type lister struct {
+	out   io.Writer
+	json  bool
+	zone  *time.Location
+	table table
+}
+
+func newLister(out io.Writer, s screen, zone *time.Location, asJSON bool, ahead int) *lister {
+	if asJSON && s.terminal {
+		out = &harmlessWriter{w: out, json: true}
+	}
+	columns := []column{
+		{title: zoneTitle("TIME", zone)}, {title: "ID"}, {title: "CODE", min: 5}, {title: "OUTCOME"}, {title: "CLASS"},
+		{title: "OPERATION"}, {title: "API"}, {title: "DURATION", right: true}, {title: "USER"}, {title: "MESSAGE"},
+	}
+	if ahead == 0 { // what is to come must fit
+		for i, longest := range []string{3: "recovered", 4: "throttled", 5: "getMultipleLeads", 6: "soap"} {
+			columns[i].min = max(columns[i].min, len(longest))
+		}
+	}
+	return &lister{out: out, json: asJSON, zone: zone, table: table{w: out, screen: s, ahead: ahead, columns: columns}}
+}
+
+// zoneTitle says in which zone a column of times is.
+func zoneTitle(title string, zone *time.Location) string {
+	name, _ := time.Now().In(zone).Zone()
+	return title + " (" + name + ")"
+}
+
+// idLength is how much of an id is shown. On a terminal the random half of it is left out: the beginning is enough for `show`, and
+// leaves room for what matters.
+func (s screen) idLength() int {
+	if s.terminal {
+		return len("019abcde-f012-7abc")
+	}
+	return len("019abcde-f012-7abc-8def-0123456789ab")
+}
+
+func (l *lister) add(s *capture.Stored) error {
+	if l.json {
+		return copyLine(l.out, s)
+	}
+	color := classColor(s.Class, s.Outcome)
+	return l.table.add(
+		cell{s.Time.In(l.zone).Format(time.DateTime), dim},
+		cell{shorten(printable(s.ID), l.table.screen.idLength()), ""},
+		cell{orDash(s.Code), color}, cell{orDash(string(s.Outcome)), color}, cell{orDash(string(s.Class)), color},
+		cell{orDash(s.Operation), ""}, cell{orDash(string(s.API)), ""}, cell{duration(s.DurationMS), ""},
+		cell{orDash(s.User), ""}, cell{orDash(s.Message), ""},
+	)
+}
+
+func (l *lister) end() error {
+	if l.json {
+		return nil
+	}
+	return l.table.flush()
+}
+
+func shorten(id string, length int) string {
+	if len(id) > length {
+		return id[:length]
+	}
+	return id
+}
+
+// orDash keeps columns countable where a field is empty.
+func orDash(s string) string {
+	if s = printable(s); strings.TrimSpace(s) == "" {
+		return "-"
+	}
+	return s
+}
+
+func duration(ms float64) string {
+	switch {
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	case ms < 10_000:
+		return fmt.Sprintf("%.2f s", ms/1000)
+	}
+	return fmt.Sprintf("%.1f s", ms/1000)
+}
+
+// classColor is red for what is broken, yellow for what the caller does wrong, and green for what needs nobody.
+func classColor(class classify.Class, outcome classify.Outcome) string {
+	if outcome == classify.Recovered {
+		return green
+	}
+	switch class {
+	case classify.ClassMarketo, classify.ClassAccess:
+		return red
+	case classify.ClassThrottled, classify.ClassQuota:
+		return purple
+	case classify.ClassCaller:
+		return yellow
+	case classify.ClassAnswer:
+		return green
+	case classify.ClassRenew:
+		return cyan
+	}
+	switch outcome {
+	case classify.HTTP, classify.Malformed, classify.Transport:
+		return red
+	}
+	return ""
+}
+
+// tally is how many captures have a value in common.
+type tally struct {
+	Value string         `json:"-"`
+	API   classify.API   `json:"api,omitempty"` // for codes, since both APIs number their own
+	Class classify.Class `json:"class,omitempty"`
+	Count int            `json:"count"`
+	First time.Time      `json:"first"`
+	Last  time.Time      `json:"last"`
+	Means string         `json:"meaning,omitempty"`
+}
+
+// fieldOf returns the field that captures are counted by, or nil.
+func fieldOf(by string) func(*capture.Capture) string {
+	switch by {
+	case "code":
+		return func(c *capture.Capture) string { return c.Code }
+	case "class":
+		return func(c *capture.Capture) string { return string(c.Class) }
+	case "outcome":
+		return func(c *capture.Capture) string { return string(c.Outcome) }
+	case "operation":
+		return func(c *capture.Capture) string { return c.Operation }
+	case "user":
+		return func(c *capture.Capture) string { return c.User }
+	case "api":
+		return func(c *capture.Capture) string { return string(c.API) }
+	}
+	return nil
+}
+
+func (c *capturesLs) count(w *world, a *capture.Archive, q capture.Query, now time.Time, out io.Writer, damaged *damage) (found int, err error) {
+	counts := map[tally]*tally{}
+	for s, err := range a.Search(w.ctx, q) {
+		if err != nil {
+			damaged.add(err)
+			continue
+		}
+		found++
+		key := tally{Value: fieldOf(c.By)(&s.Capture)}
+		if c.By == "code" {
+			key.API = s.API
+			key.Class, key.Means = s.Class, classify.Explain(classify.Verdict{Outcome: s.Outcome, Code: s.Code, Message: s.Message}, s.API).Message
+		}
+		t := counts[key]
+		if t == nil {
+			t = &tally{Value: key.Value, API: key.API, Class: key.Class, Means: key.Means, First: s.Time, Last: s.Time}
+			counts[key] = t
+		}
+		t.Count++
+		if s.Time.Before(t.First) {
+			t.First = s.Time
+		}
+		if s.Time.After(t.Last) {
+			t.Last = s.Time
+		}
+	}
+	var rows []*tally
+	for _, t := range counts {
+		rows = append(rows, t)
+	}
+	slices.SortFunc(rows, func(a, b *tally) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Value, b.Value), cmp.Compare(a.API, b.API))
+	})
+	if c.Limit > 0 && len(rows) > c.Limit {
+		rows = rows[:c.Limit]
+	}
+	s := w.screen()
+	switch {
+	case c.JSON && s.terminal:
+		return found, c.countJSON(&harmlessWriter{w: out, json: true}, rows)
+	case c.JSON:
+		return found, c.countJSON(out, rows)
+	}
+	return found, c.countTable(out, s, now.Location(), rows)
+}
+
+func (c *capturesLs) countJSON(out io.Writer, rows []*tally) error {
+	for _, t := range rows {
+		line, err := json.Marshal(t)
+		if err == nil {
+			var value []byte
+			if value, err = json.Marshal(t.Value); err == nil {
+				_, err = fmt.Fprintf(out, "{%q:%s,%s\n", c.By, value, line[1:])
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *capturesLs) countTable(out io.Writer, s screen, zone *time.Location, rows []*tally) error {
+	columns := []column{{title: strings.ToUpper(c.By)}}
+	if c.By == "code" {
+		columns = append(columns, column{title: "API"}, column{title: "CLASS"})
+	}
+	columns = append(columns, column{title: "COUNT", right: true}, column{title: zoneTitle("FIRST", zone)}, column{title: zoneTitle("LAST", zone)})
+	if c.By == "code" {
+		columns = append(columns, column{title: "MEANING"})
+	}
+	t := table{w: out, screen: s, columns: columns, ahead: len(rows)}
+	for _, r := range rows {
+		row := []cell{{orDash(r.Value), classColor(r.Class, "")}}
+		if c.By == "code" {
+			row = append(row, cell{orDash(string(r.API)), ""}, cell{orDash(string(r.Class)), classColor(r.Class, "")})
+		}
+		row = append(row, cell{fmt.Sprint(r.Count), bold},
+			cell{r.First.In(zone).Format(time.DateTime), ""}, cell{r.Last.In(zone).Format(time.DateTime), ""})
+		if c.By == "code" {
+			row = append(row, cell{orDash(r.Means), ""})
+		}
+		if err := t.add(row...); err != nil {
+			return err
+		}
+	}
+	return t.flush()
+}

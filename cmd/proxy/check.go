@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"marketo-proxy/journal"
+)
+
+type checkCommand struct {
+	serveFlags
+}
+
+// maxClockError is how far the local clock may be off before signatures are in danger.
+const maxClockError = 30 * time.Second
+
+// Run reports every problem, not only the first.
+func (c *checkCommand) Run(w *world) error {
+	ok := func(format string, args ...any) { fmt.Fprintf(w.stdout, "ok    "+format+"\n", args...) }
+	var problems []error
+	bad := func(err error) {
+		for _, e := range flatten(err) {
+			fmt.Fprintf(w.stdout, "FAIL  %v\n", e)
+			problems = append(problems, e)
+		}
+	}
+	s, err := c.resolve()
+	if err != nil {
+		bad(err)
+	} else {
+		ok("configuration: captures in %s, up to %s, %s", absolute(c.CaptureDir), c.CaptureMaxSize, c.CaptureMaxAge)
+		if users := s.credentials.Users(); len(users) > 0 {
+			ok("credentials: %d users", len(users))
+		} else {
+			fmt.Fprintln(w.stdout, "note  credentials: none, so expired calls (20016) are recorded but not renewed; see --credentials-dir")
+		}
+		if s.noCA != nil {
+			fmt.Fprintf(w.stdout, "note  interception is off: %v\n", s.noCA)
+		}
+	}
+	if err := c.tryCaptures(w); err != nil {
+		bad(fmt.Errorf("--capture-dir: %w", err))
+	} else {
+		ok("captures: %s is writable", absolute(c.CaptureDir))
+	}
+	for _, listen := range []string{c.Listen, c.TLSListen, c.MetricsListen, c.AdminListen} {
+		if listen == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", listen)
+		if err != nil {
+			bad(fmt.Errorf("can't listen on %s: %w", listen, err))
+			continue
+		}
+		l.Close()
+		ok("listen: %s is free", listen)
+	}
+	if s != nil {
+		for name, upstream := range map[string]*url.URL{"soap": s.soap, "rest": s.rest} {
+			if upstream == nil {
+				continue
+			}
+			if err := c.reach(w, name, upstream, s, ok); err != nil {
+				bad(err)
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return usageError{fmt.Errorf("check: %d problems, serve would not work", len(problems))}
+	}
+	return nil
+}
+
+// tryCaptures opens the journal as serve does, and closes it again.
+func (c *checkCommand) tryCaptures(w *world) error {
+	j, err := journal.Open(journal.Options{Dir: c.CaptureDir, MaxSize: int64(c.CaptureMaxSize), MaxAge: c.CaptureMaxAge})
+	if err != nil {
+		return err
+	}
+	return j.Close(w.ctx)
+}
+
+// reach tries DNS, TLS and the clock of an upstream, without a call that would count.
+func (c *checkCommand) reach(w *world, name string, upstream *url.URL, s *settings, ok func(string, ...any)) error {
+	ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, upstream.Hostname())
+	if err != nil {
+		return fmt.Errorf("%s upstream: dns: %w", name, err)
+	}
+	ok("%s upstream: %s resolves to %d addresses", name, upstream.Hostname(), len(addresses))
+	client := &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12},
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, upstream.String(), nil)
+	if err != nil {
+		return fmt.Errorf("%s upstream: %w", name, err)
+	}
+	began := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s upstream: %w", name, err)
+	}
+	resp.Body.Close()
+	if resp.TLS != nil {
+		leaf := resp.TLS.PeerCertificates[0]
+		ok("%s upstream: %s, certificate valid until %s", name, tls.VersionName(resp.TLS.Version), leaf.NotAfter.Format(time.DateOnly))
+	}
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return fmt.Errorf("%s upstream: its answer has no Date, so the clock can't be compared", name)
+	}
+	offset := date.Add(500 * time.Millisecond).Sub(began.Add(time.Since(began) / 2)).Round(time.Second)
+	if offset.Abs() > maxClockError {
+		return fmt.Errorf("%s upstream: the local clock is off by %s: set it (NTP), or signatures made here will be refused", name, -offset)
+	}
+	ok("%s upstream: answers in %s, clocks differ by %s", name, time.Since(began).Round(time.Millisecond), offset)
+	return nil
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	var usage usageError
+	if errors.As(err, &usage) {
+		err = usage.err
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, flatten(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}

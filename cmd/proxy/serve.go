@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"marketo-proxy/admin"
+	"marketo-proxy/capture"
+	"marketo-proxy/journal"
+	"marketo-proxy/metrics"
+	"marketo-proxy/proxy"
+)
+
+type serveCommand struct {
+	serveFlags
+}
+
+// Run serves until the world's context ends, then drains. A failed listener or an unusable capture directory ends it at once.
+func (c *serveCommand) Run(w *world) error {
+	log, closeLog, err := newLog(&c.serveFlags, w)
+	if err != nil {
+		return usageError{err}
+	}
+	defer closeLog()
+	p, err := c.start(w, log)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", zap.Object("at", p), zap.String("captures", absolute(c.CaptureDir)), zap.String("version", build().Version))
+	select {
+	case <-w.ctx.Done():
+	case err = <-p.failed:
+		log.Error("a listener failed", zap.Error(err))
+	}
+	return errors.Join(err, p.stop(c.ShutdownTimeout))
+}
+
+// process is a running proxy with its listeners.
+type process struct {
+	log       *zap.Logger
+	transport *proxy.Transport
+	doors     *proxy.Proxy
+	journal   *journal.Journal
+	servers   []*server
+	failed    chan error
+	ready     atomic.Bool
+	cancel    context.CancelFunc // ends what runs beside the servers
+}
+
+type server struct {
+	name     string
+	listener net.Listener
+	http     *http.Server
+	last     bool // stays up until the calls in flight are done
+}
+
+// start makes everything that serve needs. When it returns without an error, the listeners accept.
+func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) {
+	s, err := c.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if s.noCA != nil {
+		log.Warn("interception is off: its CA can't be made, set --ca-cert and --ca-key", zap.Error(s.noCA))
+	}
+	j, err := journal.Open(journal.Options{
+		Dir: c.CaptureDir, MaxSize: int64(c.CaptureMaxSize), MaxAge: c.CaptureMaxAge,
+		Log: func(event string, err error) { log.Warn(event, zap.Error(err)) },
+	})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--capture-dir: %w", err)}
+	}
+	p := &process{log: log, journal: j, failed: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			_ = p.stop(c.ShutdownTimeout)
+		}
+	}()
+
+	b := build()
+	store := capture.NewStore(j, capture.Proxy{
+		Version: b.Version, Host: hostName(), Pod: w.env["POD_NAME"], Namespace: w.env["POD_NAMESPACE"],
+	}, int64(c.CaptureBodyLimit), s.credentials.Keys)
+	registry := prometheus.NewRegistry()
+	observer := metrics.New(registry, metrics.Options{
+		Version: b.Version, Revision: b.Revision, GoVersion: b.Go,
+		SOAP:   metrics.Limits{Day: c.SOAPDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
+		REST:   metrics.Limits{Day: c.RESTDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
+		Stored: func() (bytes, captures int64) { stats := j.Stats(); return stats.Bytes, stats.Records },
+	})
+	cfg := proxy.Config{
+		SOAP: s.soap, REST: s.rest, Instance: c.Instance, ForwardHosts: c.ForwardHosts, UpstreamCAs: s.roots,
+		Timeout: c.UpstreamTimeout, Sign: proxy.SignMode(c.Sign), Keys: s.credentials,
+		Recorder: store.Recorder(int64(c.CaptureMemory)), Keeper: store, Skip: s.skip, Observer: observer, Log: log,
+	}
+	p.transport = proxy.NewTransport(cfg)
+	p.doors = proxy.New(cfg, p.transport, s.authority)
+
+	if err := p.listen("proxy", c.Listen, p.doors, nil, false); err != nil {
+		return nil, err
+	}
+	if err := p.listen("proxy over TLS", c.TLSListen, p.doors, serverTLS(s, p.doors), false); err != nil {
+		return nil, err
+	}
+	if err := p.listen("metrics", c.MetricsListen, p.observe(observer.Handler()), nil, true); err != nil {
+		return nil, err
+	}
+	if err := p.listen("admin", c.AdminListen, admin.Handler(admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: b.Version}), nil, true); err != nil {
+		return nil, err
+	}
+	var ctx context.Context
+	ctx, p.cancel = context.WithCancel(context.Background())
+	if s.credentials != nil {
+		go s.credentials.Watch(ctx, time.Second, func(users []string, err error) {
+			if err != nil {
+				log.Warn("credentials could not be read, the last good ones stay", zap.Error(err))
+				return
+			}
+			log.Info("credentials reloaded", zap.Strings("users", users))
+		})
+	}
+	for _, srv := range p.servers {
+		go func() {
+			if err := srv.http.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
+				p.failed <- fmt.Errorf("%s on %s: %w", srv.name, srv.listener.Addr(), err)
+			}
+		}()
+	}
+	p.ready.Store(true)
+	return p, nil
+}
+
+func serverTLS(s *settings, doors *proxy.Proxy) *tls.Config {
+	if s.certificate != nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*s.certificate}, NextProtos: []string{"http/1.1"}}
+	}
+	return doors.TLSConfig()
+}
+
+func (p *process) listen(name, addr string, h http.Handler, config *tls.Config, last bool) error {
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: can't listen on %s: %w", name, addr, err)}
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	p.servers = append(p.servers, &server{name, l, proxy.NewServer(h, p.log), last})
+	return nil
+}
+
+// addr is where a listener of that name is, or "".
+func (p *process) addr(name string) string {
+	for _, s := range p.servers {
+		if s.name == name {
+			return s.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// observe is the handler of the metrics port.
+func (p *process) observe(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	alive := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+	mux.HandleFunc("GET /livez", alive)
+	readiness := func(w http.ResponseWriter, r *http.Request) {
+		// Neither Marketo nor the disk counts here: the proxy does not take the application down with them.
+		if !p.ready.Load() {
+			http.Error(w, "not serving", http.StatusServiceUnavailable)
+			return
+		}
+		alive(w, r)
+	}
+	mux.HandleFunc("GET /readyz", readiness)
+	mux.HandleFunc("GET /startupz", readiness)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><html lang=en><title>marketo-proxy</title><h1>marketo-proxy %s</h1>"+
+			"<ul><li><a href=/metrics>metrics</a><li><a href=/livez>livez</a><li><a href=/readyz>readyz</a><li><a href=/startupz>startupz</a></ul></html>\n",
+			build().Version)
+	})
+	return mux
+}
+
+// stop ends it in the order that loses nothing: no new calls, the calls in flight to their end, then what they wrote, and last
+// the port where one can see it happen.
+func (p *process) stop(patience time.Duration) error {
+	p.ready.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done := make(chan error)
+	waiting := 0
+	shut := func(f func(context.Context) error) {
+		waiting++
+		go func() { done <- f(ctx) }()
+	}
+	for _, s := range p.servers {
+		if !s.last {
+			shut(s.shutdown)
+		}
+	}
+	if p.doors != nil {
+		shut(p.doors.Shutdown)
+	}
+	var cut error
+	for range waiting {
+		cut = errors.Join(cut, <-done)
+	}
+	if cut != nil {
+		cut = fmt.Errorf("calls were cut off, they took longer than --shutdown-timeout %s", patience)
+	}
+	flush, cancelFlush := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancelFlush()
+	err := p.journal.Close(flush)
+	if p.transport != nil {
+		p.transport.Close()
+	}
+	if p.cancel != nil {
+		p.cancel()
+	}
+	for _, s := range p.servers {
+		if s.last {
+			_ = s.shutdown(flush) // a scrape that hangs is nobody's loss
+		}
+	}
+	return errors.Join(cut, err)
+}
+
+func (s *server) shutdown(ctx context.Context) error {
+	defer s.listener.Close() // also of a server that never served
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}
