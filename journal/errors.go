@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,17 @@ func Reason(err error) string {
 		}
 	}
 	return "other"
+}
+
+// Reasons are all words of Reason.
+func Reasons() []string {
+	words := []string{"other"}
+	for _, r := range reasons {
+		if !slices.Contains(words, r.reason) {
+			words = append(words, r.reason)
+		}
+	}
+	return words
 }
 
 var reasons = []struct {

@@ -12,6 +12,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/journal"
 )
 
 const (
@@ -181,7 +182,7 @@ func (m *Metrics) zeros() {
 			m.renewals.WithLabelValues(label, string(result))
 		}
 	}
-	for _, reason := range lossReasons {
+	for _, reason := range journal.Reasons() {
 		m.lost.WithLabelValues(reason)
 	}
 }

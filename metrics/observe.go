@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,7 +8,6 @@ import (
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
 	"marketo-proxy/journal"
-	"marketo-proxy/proxy"
 )
 
 // Begun counts a call as in flight, and as sent until Finished knows better.
@@ -56,29 +54,17 @@ func (m *Metrics) fault(e *capture.Exchange, a *api, v classify.Verdict) {
 	counter.Inc()
 }
 
-// Saved counts a capture that is on disk, or one that is not: for good or, with proxy.ErrLate, for now.
+// Saved counts a capture that is on disk, or one that is not: for good or, after a timeout, for now.
 func (m *Metrics) Saved(err error) {
 	if err == nil {
 		m.captures.Inc()
 		return
 	}
-	m.lost.WithLabelValues(lossReason(err)).Inc()
+	m.lost.WithLabelValues(journal.Reason(err)).Inc()
 }
 
 // ClockOffset sets how far Marketo's clock is ahead.
 func (m *Metrics) ClockOffset(by time.Duration) { m.clockOffset.Set(by.Seconds()) }
-
-// lossReasons are all results of lossReason.
-var lossReasons = [...]string{
-	"full", "read_only", "io", "permission", "too_many_files", "queue_full", "too_big", "timeout", "closed", "other",
-}
-
-func lossReason(err error) string {
-	if errors.Is(err, proxy.ErrLate) {
-		return "timeout"
-	}
-	return journal.Reason(err)
-}
 
 // api makes no third one: as classify does, it takes for SOAP whatever is not REST.
 func (m *Metrics) api(name classify.API) *api {

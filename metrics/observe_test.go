@@ -187,8 +187,8 @@ func TestSaved(t *testing.T) {
 			known++
 		}
 	}
-	if known != len(lossReasons) || len(want)-1 != len(lossReasons) {
-		t.Errorf("%d reasons, %d tried, want the %d that are there from the start", known, len(want)-1, len(lossReasons))
+	if known != len(journal.Reasons()) || len(want)-1 != len(journal.Reasons()) {
+		t.Errorf("%d reasons, %d tried, want the %d that are there from the start", known, len(want)-1, len(journal.Reasons()))
 	}
 }
 

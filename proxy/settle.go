@@ -1,7 +1,8 @@
 package proxy
 
 import (
-	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,7 +14,7 @@ import (
 )
 
 // ErrLate is the loss of a capture that was not on disk in time. It may yet get there.
-var ErrLate = errors.New("the disk did not answer within 2 s")
+var ErrLate = fmt.Errorf("the disk did not answer within 2 s: %w", os.ErrDeadlineExceeded)
 
 // settle ends the call: the verdict is final, everyone is told, and a failure is on disk, or known to be lost, when it returns.
 // The application has not seen the end of the answer before.

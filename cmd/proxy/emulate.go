@@ -42,11 +42,6 @@ func (c *emulateCommand) Run(w *world) error {
 	if err != nil {
 		return usageError{err}
 	}
-	e, err := emulator.New(options)
-	if err != nil {
-		return usageError{err}
-	}
-	defer e.Close()
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen: %w", err)}
@@ -60,6 +55,12 @@ func (c *emulateCommand) Run(w *world) error {
 		l, scheme = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}}), "https"
 	}
 	base := scheme + "://" + l.Addr().String()
+	options.PublicURL = base // the address in the WSDL
+	e, err := emulator.New(options)
+	if err != nil {
+		return usageError{errors.Join(err, l.Close())}
+	}
+	defer e.Close()
 	fmt.Fprintf(w.stdout, "an emulated Marketo serves at %s\n  SOAP  %s/soap/mktows/3_1 (WSDL: ?WSDL)\n  REST  %s/rest, identity at %s/identity\n", base, base, base, base)
 	if c.CredentialsDir == "" {
 		fmt.Fprintf(w.stdout, "  user  %s with key %s (Adobe's published sample)\n", sampleUser, sampleKey)
