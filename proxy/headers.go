@@ -52,5 +52,10 @@ func passable(h http.Header) http.Header {
 			out.Del(textproto.TrimString(name))
 		}
 	}
+	for _, name := range []string{"Content-Type", "Date"} {
+		if _, ok := out[name]; !ok {
+			out[name] = nil // or net/http makes one up
+		}
+	}
 	return out
 }

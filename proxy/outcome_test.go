@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,5 +80,30 @@ func TestFaultIsCaptured(t *testing.T) {
 	}
 	if a.Timings.Wait < 0 || a.Timings.Send < 0 || a.Timings.Receive < 0 {
 		t.Errorf("timings %+v", a.Timings)
+	}
+}
+
+// What Marketo did not send is not made up, and trailers pass, announced or not.
+func TestAnswerHeadIsMarketos(t *testing.T) {
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, _ = copyAll(io.Discard, req.Body)
+		w.Header()["Content-Type"] = nil
+		w.Header()["Date"] = nil
+		w.Header().Set("Trailer", "X-Announced")
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		_, _ = io.WriteString(w, successBody(""))
+		w.Header().Set("X-Announced", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	}))
+	resp, body, err := r.post(signedAt(0))
+	if err != nil || body != successBody("") {
+		t.Fatal(err, body)
+	}
+	if len(resp.Header["Content-Type"]) != 0 || len(resp.Header["Date"]) != 0 {
+		t.Errorf("header %v", resp.Header)
+	}
+	if resp.Trailer.Get("X-Announced") != "1" || resp.Trailer.Get("X-Late") != "2" {
+		t.Errorf("trailer %v", resp.Trailer)
 	}
 }

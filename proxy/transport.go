@@ -137,6 +137,12 @@ func (c *call) outgoing(body *payload) *http.Request {
 	if wantsWSDL(c.in) {
 		header.Del("Accept-Encoding") // its addresses are rewritten
 	}
+	if header.Get("Content-Length") != "" { // net/http writes its own; the capture shows this one
+		header["Content-Length"] = []string{strconv.FormatInt(body.length, 10)}
+	}
+	if body.length < 0 {
+		delete(header, "Content-Length")
+	}
 	return &http.Request{
 		Method:        c.in.Method,
 		URL:           &u,
@@ -166,6 +172,7 @@ func (c *call) respond(a *answer) *http.Response {
 	out.Header = head
 	out.Body = a
 	out.Request = c.in
+	a.out = &out
 	if resp.StatusCode == http.StatusOK && wantsWSDL(c.in) {
 		rewriteWSDL(&out, c.entry.self+c.in.URL.EscapedPath())
 	}
@@ -187,6 +194,7 @@ func (c *call) unanswered(a *answer, err error) *http.Response {
 	if len(c.ex.Attempts) > 1 {
 		resp.Header.Set(headerAttempts, strconv.Itoa(len(c.ex.Attempts)))
 	}
+	c.cancel(nil)
 	return resp
 }
 

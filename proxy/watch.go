@@ -25,6 +25,7 @@ type answer struct {
 	c       *call
 	attempt *capture.Attempt
 	resp    *http.Response
+	out     *http.Response          // as the door got it
 	reader  classify.ResponseReader // nil: only the status counts
 	decoder *decode.Writer
 	rec     *capture.Recording
@@ -118,6 +119,9 @@ func (a *answer) fill() {
 func (a *answer) end(err error) {
 	a.ended = true
 	a.attempt.Timings.Receive = max(time.Since(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
+	if a.out != nil {
+		a.out.Trailer = a.resp.Trailer // those that were not announced are known only now
+	}
 	whole := err == io.EOF
 	a.rec.Finish(whole)
 	if a.reader != nil {
