@@ -3,6 +3,8 @@ package redact
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -95,6 +97,26 @@ func FuzzURL(f *testing.F) {
 			t.Fatalf("%q becomes %q", u, out)
 		}
 	})
+}
+
+// BenchmarkExchange is what one small capture costs.
+func BenchmarkExchange(b *testing.B) {
+	request, err := os.ReadFile("testdata/synclead.request.xml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	header := http.Header{"Content-Type": {"text/xml;charset=UTF-8"}, "Soapaction": {"http://www.marketo.com/mktows/syncLead"}, "Cookie": {"a=b"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := New(fuzzValue + fuzzValue)
+		r.URL("https://123-ABC-456.mktoapi.com/soap/mktows/3_1")
+		for range 2 {
+			r.Header(header)
+			if err := r.Body(io.Discard, bytes.NewReader(request)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
 
 func BenchmarkBody(b *testing.B) {
