@@ -49,30 +49,23 @@ func (c *checkCommand) Run(w *world) error {
 	} else {
 		ok("captures: %s is writable", absolute(c.CaptureDir))
 	}
-	for _, listen := range []string{c.Listen, c.TLSListen, c.MetricsListen, c.AdminListen} {
-		if listen == "" {
-			continue
-		}
-		l, err := net.Listen("tcp", listen)
+	for _, listen := range c.listens() {
+		l, err := net.Listen("tcp", listen.addr)
 		if err != nil {
-			bad(fmt.Errorf("can't listen on %s: %w", listen, err))
+			bad(fmt.Errorf("--%s: %w", listen.flag, err))
 			continue
 		}
 		l.Close()
-		ok("listen: %s is free", listen)
+		ok("%s: %s is free", listen.flag, listen.addr)
 	}
-	if s != nil {
-		for name, upstream := range map[string]*url.URL{"soap": s.soap, "rest": s.rest} {
-			if upstream == nil {
-				continue
-			}
-			if err := c.reach(w, name, upstream, s, ok); err != nil {
-				bad(err)
-			}
-		}
+	if s != nil && s.soap != nil {
+		bad(c.reach(w, "soap", s.soap, s, ok))
+	}
+	if s != nil && s.rest != nil {
+		bad(c.reach(w, "rest", s.rest, s, ok))
 	}
 	if len(problems) > 0 {
-		return usageError{fmt.Errorf("check: %d problems, serve would not work", len(problems))}
+		return usageError{fmt.Errorf("check: serve would not work: %w", errors.Join(problems...))}
 	}
 	return nil
 }
@@ -128,8 +121,11 @@ func (c *checkCommand) reach(w *world, name string, upstream *url.URL, s *settin
 	return nil
 }
 
-// flatten takes joined errors apart.
+// flatten takes joined errors apart; nil has none.
 func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
 	var usage usageError
 	if errors.As(err, &usage) {
 		err = usage.err

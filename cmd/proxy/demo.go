@@ -85,10 +85,10 @@ func (c *demoCommand) Run(w *world) error {
 		return err
 	}
 	fmt.Fprintf(w.stdout, "An emulated Marketo runs at http://%s, the proxy in front of it at http://%s.\nAn application makes %d calls through the proxy:\n\n",
-		upstream.Addr(), p.addr("proxy"), len(demoTraffic))
-	err = errors.Join(demoRun(w, p.addr("proxy")), demoReport(w, filepath.Join(dir, "captures")))
+		upstream.Addr(), p.addr("listen"), len(demoTraffic))
+	err = errors.Join(demoRun(w, p.addr("listen")), demoReport(w, filepath.Join(dir, "captures")))
 	if err == nil && !c.Once {
-		fmt.Fprintf(w.stdout, "  curl -s http://%s/metrics | grep marketo_proxy_faults_total\n  curl -s http://%s/api/captures\n", p.addr("metrics"), p.addr("admin"))
+		fmt.Fprintf(w.stdout, "  curl -s http://%s/metrics | grep marketo_proxy_faults_total\n  curl -s http://%s/api/captures\n", p.addr("metrics-listen"), p.addr("admin-listen"))
 		fmt.Fprintf(w.stdout, "\nCtrl-C ends the demo and removes its captures.\n")
 		<-w.ctx.Done()
 	}

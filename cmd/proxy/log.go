@@ -40,7 +40,7 @@ func newLog(f *serveFlags, w *world) (log *zap.Logger, closeLog func(), err erro
 // MarshalLogObject implements zapcore.ObjectMarshaler: the addresses that are listened on.
 func (p *process) MarshalLogObject(e zapcore.ObjectEncoder) error {
 	for _, s := range p.servers {
-		e.AddString(s.name, s.listener.Addr().String())
+		e.AddString(s.flag, s.listener.Addr().String())
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ type process struct {
 }
 
 type server struct {
-	name     string
+	flag     string // that names its address
 	listener net.Listener
 	http     *http.Server
 	last     bool // stays up until the calls in flight are done
@@ -105,17 +105,14 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	p.transport = proxy.NewTransport(cfg)
 	p.doors = proxy.New(cfg, p.transport, s.authority)
 
-	if err := p.listen("proxy", c.Listen, p.doors, nil, false); err != nil {
-		return nil, err
-	}
-	if err := p.listen("proxy over TLS", c.TLSListen, p.doors, serverTLS(s, p.doors), false); err != nil {
-		return nil, err
-	}
-	if err := p.listen("metrics", c.MetricsListen, p.observe(observer.Handler()), nil, true); err != nil {
-		return nil, err
-	}
-	if err := p.listen("admin", c.AdminListen, admin.Handler(admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: b.Version}), nil, true); err != nil {
-		return nil, err
+	err = errors.Join(
+		p.listen("listen", c.Listen, p.doors, nil, false),
+		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors), false),
+		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
+		p.listen("admin-listen", c.AdminListen, admin.Handler(admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: b.Version}), nil, true),
+	)
+	if err != nil {
+		return nil, usageError{err}
 	}
 	var ctx context.Context
 	ctx, p.cancel = context.WithCancel(context.Background())
@@ -131,7 +128,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	for _, srv := range p.servers {
 		go func() {
 			if err := srv.http.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
-				p.failed <- fmt.Errorf("%s on %s: %w", srv.name, srv.listener.Addr(), err)
+				p.failed <- fmt.Errorf("--%s %s: %w", srv.flag, srv.listener.Addr(), err)
 			}
 		}()
 	}
@@ -146,25 +143,26 @@ func serverTLS(s *settings, doors *proxy.Proxy) *tls.Config {
 	return doors.TLSConfig()
 }
 
-func (p *process) listen(name, addr string, h http.Handler, config *tls.Config, last bool) error {
+// listen opens the listener of a flag; an empty address is none.
+func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, last bool) error {
 	if addr == "" {
 		return nil
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return usageError{fmt.Errorf("%s: can't listen on %s: %w", name, addr, err)}
+		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	p.servers = append(p.servers, &server{name, l, proxy.NewServer(h, p.log), last})
+	p.servers = append(p.servers, &server{flag, l, proxy.NewServer(h, p.log), last})
 	return nil
 }
 
-// addr is where a listener of that name is, or "".
-func (p *process) addr(name string) string {
+// addr is where the listener of a flag is, or "".
+func (p *process) addr(flag string) string {
 	for _, s := range p.servers {
-		if s.name == name {
+		if s.flag == flag {
 			return s.listener.Addr().String()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -137,18 +138,23 @@ func (f *serveFlags) resolve() (*settings, error) {
 	s.adminToken, err = readToken(f.AdminTokenFile)
 	report(err)
 	report(f.sane())
-	for name, addr := range map[string]string{"listen": f.Listen, "metrics-listen": f.MetricsListen, "admin-listen": f.AdminListen, "tls-listen": f.TLSListen} {
-		if addr == "" && name != "listen" {
-			continue // off
-		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			report(fmt.Errorf("--%s: %q is not an address: give host:port, like 127.0.0.1:8080", name, addr))
+	for _, listen := range f.listens() {
+		if _, _, err := net.SplitHostPort(listen.addr); err != nil {
+			report(fmt.Errorf("--%s: %q is not an address: give host:port, like 127.0.0.1:8080", listen.flag, listen.addr))
 		}
 	}
 	if len(problems) > 0 {
 		return nil, usageError{errors.Join(problems...)}
 	}
 	return s, nil
+}
+
+type listenFlag struct{ flag, addr string }
+
+// listens are the addresses that are not switched off.
+func (f *serveFlags) listens() []listenFlag {
+	all := []listenFlag{{"listen", f.Listen}, {"tls-listen", f.TLSListen}, {"metrics-listen", f.MetricsListen}, {"admin-listen", f.AdminListen}}
+	return slices.DeleteFunc(all, func(l listenFlag) bool { return l.addr == "" && l.flag != "listen" })
 }
 
 var digits = regexp.MustCompile(`^[0-9]{1,10}$`)
@@ -170,11 +176,11 @@ func (f *serveFlags) sane() error {
 }
 
 func (f *upstreamFlags) upstreams() (soap, rest *url.URL, err error) {
-	if f.Instance != "" && !munchkin.MatchString(f.Instance) {
-		return nil, nil, fmt.Errorf("--instance: %q is not a Munchkin id: it looks like 123-ABC-456", f.Instance)
-	}
+	var badInstance error
 	soapURL, restURL := f.SOAPUpstream, f.RESTUpstream
-	if f.Instance != "" {
+	if f.Instance != "" && !munchkin.MatchString(f.Instance) {
+		badInstance = fmt.Errorf("--instance: %q is not a Munchkin id: it looks like 123-ABC-456", f.Instance)
+	} else if f.Instance != "" {
 		if soapURL == "" {
 			soapURL = "https://" + f.Instance + ".mktoapi.com"
 		}
@@ -182,12 +188,12 @@ func (f *upstreamFlags) upstreams() (soap, rest *url.URL, err error) {
 			restURL = "https://" + f.Instance + ".mktorest.com"
 		}
 	}
-	if soapURL == "" && restURL == "" {
+	if soapURL == "" && restURL == "" && badInstance == nil {
 		return nil, nil, errors.New("where is Marketo? set --instance to your Munchkin id, like 123-ABC-456, or --soap-upstream or --rest-upstream")
 	}
 	soap, err1 := parseUpstream("soap-upstream", soapURL)
 	rest, err2 := parseUpstream("rest-upstream", restURL)
-	return soap, rest, errors.Join(err1, err2)
+	return soap, rest, errors.Join(badInstance, err1, err2)
 }
 
 // parseUpstream returns nil for an empty address.
