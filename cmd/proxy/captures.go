@@ -139,19 +139,19 @@ func (d *damage) end() {
 const verifyAbove = 1 << 20
 
 // copyLine writes a capture as it stands in the journal. What can't be read is a *lostLine, and nothing of it was written.
-func copyLine(dst io.Writer, s *capture.Stored) error {
-	if s.Size <= verifyAbove {
-		line, err := readLine(s)
+func copyLine(dst io.Writer, h capture.Handle) error {
+	if h.Size() <= verifyAbove {
+		line, err := readLine(h)
 		if err != nil {
-			return &lostLine{s.ID, err}
+			return &lostLine{err}
 		}
 		_, err = dst.Write(append(line, '\n'))
 		return err
 	}
-	if err := streamLine(io.Discard, s); err != nil {
-		return &lostLine{s.ID, err}
+	if err := streamLine(io.Discard, h); err != nil {
+		return &lostLine{err}
 	}
-	if err := streamLine(dst, s); err != nil {
+	if err := streamLine(dst, h); err != nil {
 		return err
 	}
 	_, err := dst.Write([]byte("\n"))
@@ -159,27 +159,24 @@ func copyLine(dst io.Writer, s *capture.Stored) error {
 }
 
 // lostLine tells that a capture can't be read.
-type lostLine struct {
-	id  string
-	err error
-}
+type lostLine struct{ err error }
 
-func (e *lostLine) Error() string { return e.id + ": " + e.err.Error() }
+func (e *lostLine) Error() string { return e.err.Error() }
 func (e *lostLine) Unwrap() error { return e.err }
 
-func readLine(s *capture.Stored) ([]byte, error) {
-	r, err := s.Open()
+func readLine(h capture.Handle) ([]byte, error) {
+	r, err := h.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	line := make([]byte, s.Size, s.Size+1) // room for a newline
+	line := make([]byte, h.Size(), h.Size()+1) // room for a newline
 	_, err = io.ReadFull(r, line)
 	return line, err
 }
 
-func streamLine(dst io.Writer, s *capture.Stored) error {
-	r, err := s.Open()
+func streamLine(dst io.Writer, h capture.Handle) error {
+	r, err := h.Open()
 	if err != nil {
 		return err
 	}

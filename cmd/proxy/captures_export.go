@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -81,42 +82,52 @@ func (c *capturesExport) format() (string, error) {
 	return "", usageError{fmt.Errorf("--output: %s does not tell the format: add --format har or --format jsonl", c.Output)}
 }
 
-// choose returns the captures, the oldest first, keeping in memory only where they are.
-func (c *capturesExport) choose(w *world, q capture.Query, damaged *damage) ([]*capture.Stored, error) {
-	var chosen []*capture.Stored
-	for _, id := range c.IDs {
-		s, err := c.find(id)
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, s)
-	}
+// choose finds the captures, the oldest first, keeping in memory only where they are.
+func (c *capturesExport) choose(w *world, q capture.Query, damaged *damage) ([]capture.Handle, error) {
 	if len(c.IDs) > 0 {
-		slices.SortStableFunc(chosen, func(a, b *capture.Stored) int { return a.Time.Compare(b.Time) })
-		return slices.CompactFunc(chosen, func(a, b *capture.Stored) bool { return a.ID == b.ID }), nil
+		return c.named()
 	}
 	a, err := c.archive()
 	if err != nil {
 		return nil, err
 	}
+	var chosen []capture.Handle
 	for s, err := range a.Search(w.ctx, q) {
 		if err != nil {
 			damaged.add(err)
 			continue
 		}
-		s.Capture = capture.Capture{ID: s.ID}
-		chosen = append(chosen, s)
+		chosen = append(chosen, s.Handle)
 	}
 	slices.Reverse(chosen)
 	return chosen, w.ctx.Err()
 }
 
-func exportLines(w *world, dst io.Writer, chosen []*capture.Stored, damaged *damage) error {
-	for _, s := range chosen {
+func (c *capturesExport) named() ([]capture.Handle, error) {
+	var found []*capture.Stored
+	for _, id := range c.IDs {
+		s, err := c.find(id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, s)
+	}
+	slices.SortFunc(found, func(a, b *capture.Stored) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID)) })
+	var chosen []capture.Handle
+	for i, s := range found {
+		if i == 0 || s.ID != found[i-1].ID {
+			chosen = append(chosen, s.Handle)
+		}
+	}
+	return chosen, nil
+}
+
+func exportLines(w *world, dst io.Writer, chosen []capture.Handle, damaged *damage) error {
+	for _, h := range chosen {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		err := copyLine(dst, s)
+		err := copyLine(dst, h)
 		var lost *lostLine
 		switch {
 		case errors.As(err, &lost):
@@ -128,15 +139,15 @@ func exportLines(w *world, dst io.Writer, chosen []*capture.Stored, damaged *dam
 	return nil
 }
 
-func exportHAR(w *world, dst io.Writer, chosen []*capture.Stored, damaged *damage) error {
+func exportHAR(w *world, dst io.Writer, chosen []capture.Handle, damaged *damage) error {
 	archive := har.NewWriter(dst, har.Creator{Name: "marketo-proxy", Version: build().Version})
-	for _, s := range chosen {
+	for _, h := range chosen {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		d, err := s.Detail()
+		d, err := h.Detail()
 		if err != nil {
-			damaged.add(fmt.Errorf("%s: %w", s.ID, err))
+			damaged.add(err)
 			continue
 		}
 		err = archive.Add(&d.Capture, d.Body)

@@ -117,7 +117,7 @@ func (s screen) idLength() int {
 
 func (l *lister) add(s *capture.Stored) error {
 	if l.json {
-		return copyLine(l.out, s)
+		return copyLine(l.out, s.Handle)
 	}
 	color := classColor(s.Class, s.Outcome)
 	return l.table.add(

@@ -33,7 +33,7 @@ func (c *capturesShow) Run(w *world) error {
 		if screen.terminal {
 			dst = &harmlessWriter{w: out, json: true}
 		}
-		return errors.Join(copyLine(dst, s), out.Flush())
+		return errors.Join(copyLine(dst, s.Handle), out.Flush())
 	}
 	d, err := s.Detail()
 	if err != nil {

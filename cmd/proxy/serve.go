@@ -31,6 +31,7 @@ func (c *serveCommand) Run(w *world) error {
 		return usageError{err}
 	}
 	defer closeLog()
+	tuneMemory(w.env, "/")
 	p, err := c.start(w, log)
 	if err != nil {
 		return err
