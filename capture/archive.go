@@ -40,29 +40,38 @@ func OpenArchive(dir string) (*Archive, error) {
 	return &Archive{dir, reader}, nil
 }
 
-// Stored is a capture in the archive: its head, and the way to the rest. Whoever keeps many may clear Capture to save memory.
+// Stored is a capture in the archive: its head, and the way to the rest.
 type Stored struct {
-	Capture       // without Attempts
-	Size    int64 // bytes of its line
-	entry   journal.Entry
+	Capture // without Attempts
+	Handle
+}
+
+// Handle is the way to a capture in the archive. It is small, so that many can be kept.
+type Handle struct {
+	entry journal.Entry // without its head
 }
 
 func newStored(e journal.Entry) (*Stored, error) {
-	s := &Stored{Size: e.Size, entry: e}
+	s := &Stored{}
 	if err := json.Unmarshal(e.Head, &s.Capture); err != nil {
 		return nil, fmt.Errorf("capture: a line that is no capture: %w", err)
 	}
 	if s.ID == "" {
 		return nil, errors.New("capture: a line that is no capture: it has no id")
 	}
-	s.entry.Head, s.Attempts = nil, nil
+	s.Attempts = nil
+	e.Head = nil
+	s.entry = e
 	return s, nil
 }
 
+// Size is the number of bytes of the capture's line.
+func (h Handle) Size() int64 { return h.entry.Size }
+
 // Open reads the whole line as it stands in the journal, without its newline. The error is fs.ErrNotExist if it was dropped
 // meanwhile.
-func (s *Stored) Open() (io.ReadCloser, error) {
-	r, err := s.entry.Open()
+func (h Handle) Open() (io.ReadCloser, error) {
+	r, err := h.entry.Open()
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}

@@ -48,30 +48,30 @@ type content struct {
 }
 
 // Detail reads the capture up to its end, keeping no body in memory but those of small captures.
-func (s *Stored) Detail() (*Detail, error) {
-	r, err := s.Open()
+func (h Handle) Detail() (*Detail, error) {
+	r, err := h.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	if s.Size > smallLine {
-		return newDetail(r, s.Open)
+	if h.Size() > smallLine {
+		return newDetail(r, h.Size(), h.Open)
 	}
-	line, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("capture: %s: %w", s.ID, err)
+	line := make([]byte, h.Size())
+	if _, err := io.ReadFull(r, line); err != nil {
+		return nil, fmt.Errorf("capture: read: %w", err)
 	}
 	return ParseDetail(line)
 }
 
 // ParseDetail reads a line of a journal, which must not be changed afterwards.
 func ParseDetail(line []byte) (*Detail, error) {
-	return newDetail(bytes.NewReader(line), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(line)), nil })
+	return newDetail(bytes.NewReader(line), int64(len(line)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(line)), nil })
 }
 
-func newDetail(r io.Reader, open func() (io.ReadCloser, error)) (*Detail, error) {
+func newDetail(r io.Reader, size int64, open func() (io.ReadCloser, error)) (*Detail, error) {
 	b := bodiless{contents: map[bodyPlace]content{}, attempt: -1}
-	if err := b.read(r); err != nil {
+	if err := b.read(r, size); err != nil {
 		return nil, fmt.Errorf("capture: read: %w", err)
 	}
 	d := &Detail{contents: b.contents, open: open}
@@ -110,7 +110,8 @@ func (d *Detail) Body(attempt int, side Side) (io.ReadCloser, error) {
 		line.Close()
 		return nil, fmt.Errorf("capture: read: %w", err)
 	}
-	text := &stringReader{in: io.LimitReader(line, c.end-c.start)}
+	size := c.end - c.start
+	text := &stringReader{in: io.LimitReader(line, size), fed: make([]byte, min(size, 32<<10))}
 	if c.binary {
 		return readCloser{base64.NewDecoder(base64.StdEncoding, text), line}, nil
 	}
@@ -142,9 +143,6 @@ func (r *stringReader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		if r.fed == nil {
-			r.fed = make([]byte, 32<<10)
-		}
 		n, err := r.in.Read(r.fed)
 		r.scanner.Feed(r.fed[:n])
 		if r.err = err; errors.Is(err, io.EOF) {
@@ -166,9 +164,9 @@ type bodiless struct {
 	place    bodyPlace
 }
 
-func (b *bodiless) read(r io.Reader) error {
+func (b *bodiless) read(r io.Reader, size int64) error {
 	var scanner jsonscan.Scanner
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, min(size+1, 64<<10))
 	for {
 		n, err := r.Read(buf)
 		scanner.Feed(buf[:n])

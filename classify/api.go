@@ -42,7 +42,7 @@ type Record struct {
 // Verdict is what an answer says about its call. The zero Verdict is a success.
 type Verdict struct {
 	Outcome       Outcome
-	Code          string // number as text; empty when the answer has none
+	Code          string // number as text, or empty. Partial: the code that all failed records share. HTTP: a status of the table
 	Message       string // the answer's own words, UTF-8, at most 1 KiB; may hold personal data
 	RequestID     string // REST: requestId
 	Records       []Record
@@ -52,7 +52,7 @@ type Verdict struct {
 // Call is what a request says about itself.
 type Call struct {
 	API         API
-	Operation   string // a documented operation, or "other"
+	Operation   string // a documented operation, or Other
 	User        string // mktowsUserId, or empty
 	MemberCheck bool   // listOperation with ISMEMBEROFLIST: success false is an answer
 }
@@ -70,13 +70,16 @@ type RequestReader interface {
 type ResponseReader interface {
 	io.Writer
 	// Early tells, while the body streams, that the verdict can no longer become Fault: the head of the answer may go.
+	// For REST it trusts a success:true or a result with content, as Marketo sends neither with an error and often puts
+	// success last; should an error follow all the same, the Verdict is a Fault.
 	Early() bool
 	// Failing tells that the body read so far already shows a failure.
 	Failing() bool
 	// Abort ends reading for a reason outside the body, e.g. a decoder that gave up; Verdict is then Malformed with
 	// that reason unless a failure was read already.
 	Abort(reason string)
-	// Verdict is final once the whole body was written.
+	// Verdict is final once the whole body was written. Before that it is what it would be if nothing followed, and asking
+	// changes nothing.
 	Verdict() Verdict
 }
 

@@ -87,36 +87,64 @@ func (d *declaration) token(t *xmlscan.Token) (name string, known bool) {
 	return string(value), true
 }
 
-// utf8Check checks bytes that come in pieces.
+// utf8Check finds the first place that is not UTF-8 in bytes that come in pieces.
 type utf8Check struct {
-	cut [utf8.UTFMax]byte // a sequence that a piece cut off
-	n   int
+	off     int64             // of the next piece
+	cut     [utf8.UTFMax]byte // a sequence that a piece cut off
+	n       int
+	invalid bool
+	bad     int64 // offset of the first invalid sequence
 }
 
-// valid tells whether p continues valid UTF-8.
-func (u *utf8Check) valid(p []byte) bool {
-	for u.n > 0 && len(p) > 0 {
+func (u *utf8Check) check(p []byte) {
+	off := u.off
+	u.off += int64(len(p))
+	for u.n > 0 && len(p) > 0 && !u.invalid {
 		u.cut[u.n] = p[0]
 		u.n++
+		off++
 		p = p[1:]
 		if b := u.cut[:u.n]; utf8.FullRune(b) {
-			if !utf8.Valid(b) {
-				return false
-			}
+			u.invalid, u.bad = !utf8.Valid(b), off-int64(u.n)
 			u.n = 0
 		}
 	}
-	for k := 1; k < utf8.UTFMax && k <= len(p); k++ {
-		if tail := p[len(p)-k:]; utf8.RuneStart(tail[0]) {
-			if !utf8.FullRune(tail) {
-				u.n = copy(u.cut[:], tail)
-				p = p[:len(p)-k]
-			}
-			break
-		}
+	if u.invalid || len(p) == 0 {
+		return
 	}
-	return utf8.Valid(p)
+	tail := cutRune(p)
+	u.n = copy(u.cut[:], p[len(p)-tail:])
+	if p = p[:len(p)-tail]; !utf8.Valid(p) {
+		u.invalid, u.bad = true, off+int64(firstInvalid(p))
+	}
 }
 
-// complete tells that no sequence is cut off.
-func (u *utf8Check) complete() bool { return u.n == 0 }
+// within tells that bytes before the offset end, or a sequence that goes on there, are known to be invalid.
+func (u *utf8Check) within(end int64) bool { return u.invalid && u.bad < end }
+
+// complete tells that all was valid and no sequence is cut off.
+func (u *utf8Check) complete() bool { return u.n == 0 && !u.invalid }
+
+// cutRune returns the length of an unfinished UTF-8 sequence at the end of p.
+func cutRune(p []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
+		if tail := p[len(p)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+func firstInvalid(p []byte) int {
+	for i := 0; i < len(p); {
+		r, n := utf8.DecodeRune(p[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(p)
+}

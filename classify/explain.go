@@ -90,7 +90,7 @@ var outcomes = map[Outcome]Code{
 		Turn: TurnApplication, Advice: "Go through the failed records: correct and send those again, and only those.",
 	},
 	HTTP: {
-		Message: "HTTP error", Notes: "The answer has an HTTP error status and no message of Marketo's own.", Retryable: false,
+		Message: "HTTP error", Notes: "The answer has an HTTP error status and no message of Marketo's own.",
 		Turn: TurnAdministrator, Advice: "Look at status, Server header and body to see who answered: Marketo, its gateway or a proxy on the way.",
 	},
 	Malformed: {

@@ -18,7 +18,9 @@ type restResponse struct {
 	judged  bool // the body has to be JSON
 	jobs    bool // the answer is the status of a bulk job
 	file    bool // the body may be a file of any format
-	begun   bool // something else than white space was read
+	mark    int  // bytes of a byte order mark read
+	space   bool // white space was read
+	begun   bool // something else was read
 	stopped bool // nothing that follows is read
 	reason  string
 
@@ -38,66 +40,6 @@ type restResponse struct {
 	item        Record // the one being read
 	itemFailed  bool
 	itemMessage string
-}
-
-// maxLevels is how deep objects and arrays are followed: result, item, reasons, reason, and one to spare.
-const maxLevels = 6
-
-// level is an open object or array.
-type level struct {
-	array bool
-	index int // of the present element, for an array
-	next  int
-	key   jsonKey // of the present member, for an object
-}
-
-// jsonKey is the name of a member that means something.
-type jsonKey uint8
-
-const (
-	otherKey jsonKey = iota
-	keySuccess
-	keyErrors
-	keyResult
-	keyRequestID
-	keyCode
-	keyMessage
-	keyStatus
-	keyReasons
-	keyError
-	keyErrorDescription
-	keyErrorCode
-	keyErrorMessage
-)
-
-func keyOf(name []byte) jsonKey {
-	switch string(name) {
-	case "success":
-		return keySuccess
-	case "errors":
-		return keyErrors
-	case "result":
-		return keyResult
-	case "requestId":
-		return keyRequestID
-	case "code":
-		return keyCode
-	case "message":
-		return keyMessage
-	case "status":
-		return keyStatus
-	case "reasons":
-		return keyReasons
-	case "error":
-		return keyError
-	case "error_description":
-		return keyErrorDescription
-	case "error_code":
-		return keyErrorCode
-	case "errorMsg":
-		return keyErrorMessage
-	}
-	return otherKey
 }
 
 // newRESTResponse decides by status, operation and Content-Type whether a body has to be JSON. An operation that nobody
@@ -154,23 +96,29 @@ func (r *restResponse) Write(p []byte) (int, error) {
 // begin judges the first byte that is neither white space nor of a byte order mark.
 func (r *restResponse) begin(p []byte) {
 	for _, c := range p {
-		if r.begun {
+		switch {
+		case r.begun:
 			return
-		}
-		switch c {
-		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
+		case r.mark < len(byteOrderMark) && c == byteOrderMark[r.mark] && !r.space:
+			r.mark++
 			continue
-		case '{':
-		case '<':
+		case r.mark > 0 && r.mark < len(byteOrderMark):
+			r.malformed(noObject)
+		case c == ' ', c == '\t', c == '\r', c == '\n':
+			r.space = true
+			continue
+		case c == '<':
 			r.malformed("not JSON: it looks like HTML or XML")
-		case '[':
+		case c == '[':
 			r.malformed("not an answer of Marketo: a JSON array")
-		default:
-			r.malformed("not an answer of Marketo: no JSON object")
+		case c != '{':
+			r.malformed(noObject)
 		}
 		r.begun = true
 	}
 }
+
+const noObject = "not an answer of Marketo: no JSON object"
 
 func syntaxError(s *jsonscan.Scanner) string {
 	return "not JSON: " + strings.TrimPrefix(s.Err().Error(), "jsonscan: ")
@@ -330,35 +278,6 @@ func (r *restResponse) itemValue(t *jsonscan.Token) {
 		}
 	case keyMessage, keyErrorMessage:
 		readString(&r.itemMessage, t)
-	}
-}
-
-// codeOf reads a code, which is a string or a number.
-func codeOf(t *jsonscan.Token) string {
-	s := string(t.Raw)
-	if t.Kind == jsonscan.String {
-		s = strings.TrimSpace(string(t.Data))
-	}
-	if !t.Whole() || !isNumber(s) {
-		return ""
-	}
-	return s
-}
-
-// readString takes the value of a string that may come in pieces.
-func readString(s *string, t *jsonscan.Token) {
-	if !t.Cont {
-		*s = ""
-	}
-	appendString(s, t)
-}
-
-// appendString adds as much of a string or piece as can matter for the first maxMessage bytes. It cuts nothing off at
-// those, since a piece that follows would be taken for what comes next.
-func appendString(s *string, t *jsonscan.Token) {
-	const longestEscape = 6
-	if t.Kind == jsonscan.String && len(*s) < 2*maxMessage {
-		*s += string(jsonscan.Unquote(nil, t.Data[:min(len(t.Data), longestEscape*maxMessage)]))
 	}
 }
 

@@ -238,10 +238,18 @@ func TestRESTAnySplit(t *testing.T) {
 		cuts := rapid.SliceOfN(rapid.IntRange(0, len(body)), 0, 6).Draw(t, "cuts")
 		slices.Sort(cuts)
 		a := restAnswer(rapid.SampledFrom([]int{200, 500}).Draw(t, "status"))
-		if want, got := readPieces(a, body), readPieces(a, body, cuts...); !reflect.DeepEqual(got, want) {
+		if want, got := vague(readPieces(a, body)), vague(readPieces(a, body, cuts...)); !reflect.DeepEqual(got, want) {
 			t.Fatalf("cut at %v:\ngot  %+v\nwant %+v", cuts, got, want)
 		}
 	})
+}
+
+// vague leaves out which of several offences was found first: that can depend on the pieces.
+func vague(v Verdict) Verdict {
+	if strings.HasPrefix(v.Message, "not JSON: byte") {
+		v.Message = "not JSON"
+	}
+	return v
 }
 
 func FuzzRESTResponse(f *testing.F) {
@@ -249,7 +257,7 @@ func FuzzRESTResponse(f *testing.F) {
 	f.Add([]byte(`{"success":true,"result":[{"status":"skipped","reasons":[{"code":1004,"message":"\u00e9"}]}]}`), uint16(20), uint16(70))
 	f.Fuzz(func(t *testing.T, body []byte, x, y uint16) {
 		i, j := int(x)%(len(body)+1), int(y)%(len(body)+1)
-		want, got := readPieces(restAnswer(200), body), readPieces(restAnswer(200), body, min(i, j), max(i, j))
+		want, got := vague(readPieces(restAnswer(200), body)), vague(readPieces(restAnswer(200), body, min(i, j), max(i, j)))
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %+v\nwant %+v", got, want)
 		}

@@ -73,7 +73,7 @@ func TestSOAPRequest(t *testing.T) {
 		if got != test.want || done != test.done {
 			t.Errorf("%s: got %+v, done %v", test.name, got, done)
 		}
-		for cut := range min(len(test.body), 2000) {
+		for cut := 0; cut < len(test.body); cut += 1 + len(test.body)/1000 {
 			if got, _ := readCall(test.action, []byte(test.body), cut); got != test.want {
 				t.Fatalf("%s cut at %d: got %+v", test.name, cut, got)
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"marketo-proxy/xmlscan"
 )
@@ -21,7 +20,6 @@ type soapResponse struct {
 
 	walker  walker
 	nesting nesting
-	nothing bool // no body allowed
 	begun   bool // something else than white space was read
 	root    rootState
 	inBody  bool
@@ -35,7 +33,7 @@ type soapResponse struct {
 	fields  [fieldCount]text
 	current *text // the text of the innermost element is wanted
 
-	reason    string // why the body is malformed
+	reason    string // why the body is malformed, the first reason
 	operation string
 	index     int // of the record being read
 	records   []Record
@@ -61,9 +59,8 @@ const (
 
 func newSOAPResponse(a Answer) *soapResponse {
 	r := &soapResponse{answer: a, encoding: newEncoding(contentCharset(a.ContentType))}
-	r.nothing = hasNoBody(a)
-	r.judged = a.Method != http.MethodGet && !r.nothing && a.Status < http.StatusBadRequest
-	r.stopped = r.nothing
+	r.stopped = hasNoBody(a)
+	r.judged = a.Method != http.MethodGet && !r.stopped && a.Status < http.StatusBadRequest
 	return r
 }
 
@@ -71,18 +68,30 @@ func (r *soapResponse) Write(p []byte) (int, error) {
 	if r.stopped {
 		return len(p), nil
 	}
+	if !r.encoding.foreign {
+		r.utf8.check(p)
+	}
 	r.scanner.Feed(p)
 	var t xmlscan.Token
 	for r.scanner.Scan(&t) {
+		if r.utf8.invalid && r.reason == "" {
+			r.checkUTF8(&t)
+		}
 		if r.token(&t); r.stopped {
 			r.scanner = xmlscan.Scanner{} // lets p go
 			return len(p), nil
 		}
 	}
-	if !r.encoding.foreign && !r.utf8.valid(p) {
-		r.malformed("invalid UTF-8")
-	}
 	return len(p), nil
+}
+
+// checkUTF8 notes if the token reaches to invalid UTF-8. What is wrong from its first piece on gets its own reason.
+func (r *soapResponse) checkUTF8(t *xmlscan.Token) {
+	wrong := t.Kind == xmlscan.Doctype || r.walker.depth == 0 && (t.Kind == xmlscan.Text || t.Kind == xmlscan.CDATA)
+	if !wrong && !r.encoding.foreign && r.utf8.within(t.Offset+int64(len(t.Raw))) {
+		r.reason = invalidUTF8
+		r.settle()
+	}
 }
 
 func (r *soapResponse) token(t *xmlscan.Token) {
@@ -132,6 +141,8 @@ func (r *soapResponse) text(t *xmlscan.Token) {
 		r.current.addXML(t.Data, r.encoding.charset)
 	}
 }
+
+const invalidUTF8 = "invalid UTF-8"
 
 const byteOrderMark = "\xef\xbb\xbf"
 
@@ -234,9 +245,10 @@ func (r *soapResponse) firstChild(local []byte) *node {
 	return successTree(r.operation)
 }
 
-// settle stops reading where only a Fault could have changed the verdict.
+// settle stops reading where only a Fault could have changed the verdict, and there is none. Invalid UTF-8 alone does not
+// make a Fault unreadable.
 func (r *soapResponse) settle() {
-	if !r.judged {
+	if r.child == childOther && (!r.judged || r.reason != "") {
 		r.stopped = true
 	}
 }
@@ -308,12 +320,14 @@ func (r *soapResponse) record() {
 
 // malformed notes why the body is not what it should be. Nothing that follows is read.
 func (r *soapResponse) malformed(reason string) {
-	r.reason = reason
+	if r.reason == "" {
+		r.reason = reason
+	}
 	r.stopped = true
 }
 
 func (r *soapResponse) Early() bool {
-	return r.child == childOther || r.reason != "" || r.nothing
+	return r.child == childOther || r.stopped && r.child != childFaultRead
 }
 
 func (r *soapResponse) Failing() bool {
@@ -332,78 +346,4 @@ func (r *soapResponse) partial() bool {
 		return !r.answer.Call.MemberCheck && isFalse(r.fields[fieldSuccess].short())
 	}
 	return r.failed > 0
-}
-
-func (r *soapResponse) Verdict() Verdict {
-	switch {
-	case r.child == childFaultRead:
-		return r.fault()
-	case r.answer.Status >= http.StatusBadRequest:
-		return httpVerdict(r.answer.Status)
-	case r.partial():
-		return r.partialVerdict()
-	case !r.judged:
-		return Verdict{}
-	}
-	if reason := r.defect(); reason != "" {
-		return Verdict{Outcome: Malformed, Message: clip(reason)}
-	}
-	return Verdict{}
-}
-
-func httpVerdict(status int) Verdict {
-	message := strconv.Itoa(status)
-	if t := http.StatusText(status); t != "" {
-		message += " " + t
-	}
-	return Verdict{Outcome: HTTP, Message: message}
-}
-
-// defect is what is wrong with the body if nothing follows.
-func (r *soapResponse) defect() string {
-	if r.reason != "" {
-		return r.reason
-	}
-	rest := r.scanner // a copy: a Verdict before the end changes nothing
-	rest.Finish()
-	t, pending := rest.Next()
-	switch {
-	case pending && t.Kind != xmlscan.Text, pending && t.Raw[0] == '<', r.scanner.Inside():
-		return "not well-formed XML: it ends inside a tag or comment"
-	case r.root == rootOpen:
-		return "not well-formed XML: it ends before </Envelope>"
-	case !r.utf8.complete():
-		return "invalid UTF-8"
-	case r.root == rootMissing && r.begun || pending:
-		return "not a SOAP envelope: it has no root element"
-	case r.root == rootMissing:
-		return "empty body"
-	}
-	return ""
-}
-
-func (r *soapResponse) fault() Verdict {
-	v := Verdict{Outcome: Fault, Message: r.fields[fieldMessage].String()}
-	if v.Message == "" {
-		v.Message = r.fields[fieldFaultString].String()
-	}
-	v.Code = r.fields[fieldCode].short()
-	if !isNumber(v.Code) {
-		v.Code = leadingCode(r.fields[fieldFaultString].String())
-	}
-	if v.Code == "" {
-		v.Code = trailingCode(r.fields[fieldMessage].ending())
-	}
-	return v
-}
-
-func (r *soapResponse) partialVerdict() Verdict {
-	v := Verdict{Outcome: Partial, Records: r.records, RecordsFailed: r.failed}
-	if r.failed == 0 {
-		v.Records, v.RecordsFailed = []Record{{Status: r.fields[fieldSuccess].short()}}, 1
-	}
-	if v.Message = v.Records[0].Error; v.Message == "" {
-		v.Message = v.Records[0].Status
-	}
-	return v
 }

@@ -98,6 +98,7 @@ func TestFaults(t *testing.T) {
 		{"SOAP 1.2 reason", envelope(`<Fault><Reason><Text>20103 - x</Text><Text>20104 - y</Text></Reason></Fault>`), "20103", "20103 - x"},
 		{"long message", fault("x", detail(strings.Repeat("é", 3000)+" (20103)", "")), "20103", strings.Repeat("é", 512)},
 		{"malformed after the Fault", strings.TrimSuffix(fault("20103 - x", ""), "Envelope>") + "nope>\xff<!DOCTYPE", "20103", "20103 - x"},
+		{"invalid UTF-8", strings.Replace(fault("x", detail("caf\xe9", "20103")), "<SOAP", "<!-- \xff --><SOAP", 1), "20103", "caf\ufffd"},
 		{"byte order mark", byteOrderMark + fault("20103 - x", ""), "20103", "20103 - x"},
 	}
 	for _, test := range tests {
@@ -118,7 +119,7 @@ func checkEverySplit(t *testing.T, a Answer, body string) {
 	all := make([]int, len(body))
 	for i := range all {
 		all[i] = i
-		if i%(1+len(body)/150) > 0 {
+		if i%(1+len(body)/60) > 0 {
 			continue
 		}
 		if got := readPieces(a, []byte(body), i); !reflect.DeepEqual(got, want) {
@@ -337,7 +338,10 @@ func TestUnderway(t *testing.T) {
 		{soapAnswer(200), "<html>", true, true},
 		{soapAnswer(200), "<!D", true, true},
 		{soapAnswer(200), "{", true, true},
-		{soapAnswer(200), "<Envelope><Body>\xff", true, true},
+		{soapAnswer(200), "<Envelope><Body>\xff", false, true},
+		{soapAnswer(200), "<Envelope><Body>\xff<a>", true, true},
+		{soapAnswer(200), "<Envelope><Body><a>\xff", true, true},
+		{soapAnswer(200), "<Envelope><Body><Fault></a>", true, true},
 		{soapAnswer(200), "<Envelope><Body><Fault>", false, true},
 		{soapAnswer(200), "<Envelope><Body><Fault></Fault></Body></Envelope>", false, true},
 		{soapAnswer(200), "<Envelope><Body><successSyncLead><result><syncStatus><status>FAILED</status></syncStatus>", true, true},
@@ -491,4 +495,43 @@ func BenchmarkSOAPResponse(b *testing.B) {
 	bench("whole", soapAnswer(200), big)
 	bench("head", soapAnswer(200), big[:4<<10])
 	bench("fault", soapAnswer(500), []byte(fault("20014 - Authentication failed", detail("Authentication failed (20014)", "20014"))))
+}
+
+// TestHostile: whatever comes, a reader holds little. Bodies go on for some MiB.
+func TestHostile(t *testing.T) {
+	filler := bytes.Repeat([]byte("x"), 1<<20)
+	nest := bytes.Repeat([]byte("<b>"), 1<<18)
+	tests := []struct {
+		open string
+		fill []byte
+	}{
+		{"<", filler}, {"<Envelope ", filler}, {"<Envelope><Body><a b='", filler}, {"<!--", filler}, {"<?xml ", filler}, {"<!DOCTYPE [", filler}, {"", filler},
+		{"<Envelope><Body><a>", nest}, {"<Envelope><Header>", nest}, {"<Envelope><Body><Fault><faultstring>", filler},
+		{"<Envelope><Body><Fault><faultstring><![CDATA[", filler}, {"<Envelope><Body><Fault><faultstring>&", filler},
+		{"<Envelope><Body><successRequestCampaign><result><success>", filler},
+		{"<Envelope><Body><successSyncMultipleLeads><result><syncStatusList>", bytes.Repeat([]byte("<syncStatus><status>FAILED</status></syncStatus>"), 20000)},
+	}
+	for _, test := range tests {
+		for _, pieces := range []int{1 << 20, 4096} {
+			r := newSOAPResponse(soapAnswer(200))
+			r.Write([]byte(test.open))
+			for range 6 {
+				for p := test.fill; len(p) > 0; {
+					n := min(len(p), pieces)
+					r.Write(p[:n])
+					p = p[n:]
+				}
+			}
+			held := 8 * cap(r.nesting.names)
+			for i := range r.fields {
+				held += cap(r.fields[i].b) + cap(r.fields[i].pending)
+			}
+			if held > 64<<10 || cap(r.records) > 2*MaxRecords {
+				t.Errorf("%s: %d bytes, %d records held", test.open, held, cap(r.records))
+			}
+			if got := r.Verdict().Outcome; got != Malformed && got != Partial {
+				t.Errorf("%s: %s", test.open, got)
+			}
+		}
+	}
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Each check of the model writes and reads hundreds of files; -rapid.checks on the command line still counts.
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

@@ -94,7 +94,7 @@ func (p *xmlPrinter) print(t *xmlscan.Token) {
 	wasMore := p.more
 	p.more = t.More
 	switch {
-	case t.Kind == xmlscan.Text && (p.after == xmlEnd || p.after == xmlStart || p.after == xmlNothing) && len(bytes.TrimSpace(t.Raw)) == 0:
+	case t.Kind == xmlscan.Text && (p.after == xmlEnd || p.after == xmlStart || p.after == xmlNothing) && len(bytes.Trim(t.Raw, " \t\r\n")) == 0:
 		return
 	case t.Kind == xmlscan.Text, t.Kind == xmlscan.CDATA:
 		p.after = xmlText

@@ -186,7 +186,7 @@ func TestPrettyBody(t *testing.T) {
 
 // Nothing but white space is added to a body or lost from it.
 func FuzzPrettyBody(f *testing.F) {
-	for _, s := range []string{"<a><b>x</b></a>", `{"a":[1,2]}`, "<a " + strings.Repeat("x", 70_000) + "/><b/>", "[1 2", "<a>x<b/>y</a>", "\ufeff{}"} {
+	for _, s := range []string{"<a><b>x</b></a>", `{"a":[1,2]}`, "<a " + strings.Repeat("x", 70_000) + "/><b/>", "[1 2", "<a>x<b/>y</a>", "\ufeff{}", "<a>\v</a>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

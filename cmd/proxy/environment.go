@@ -85,7 +85,7 @@ func parseByteSize(s string) (byteSize, error) {
 		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
 	}[unit]
 	number, err := strconv.ParseFloat(digits, 64)
-	if !ok || err != nil || !(number >= 0) || number*factor > 1<<62 {
+	if !ok || err != nil || strings.Trim(digits, "0123456789.") != "" || number*factor > 1<<62 {
 		return 0, fmt.Errorf("%q: %w", s, errSize)
 	}
 	return byteSize(number * factor), nil
