@@ -146,9 +146,6 @@ func (l *line) headers(h http.Header) []HeaderLine {
 	out := make([]HeaderLine, 0, len(masked))
 	for _, name := range slices.Sorted(maps.Keys(masked)) {
 		for _, value := range masked[name] {
-			if name == "User-Agent" && value == "" {
-				continue // net/http's way to send none
-			}
 			out = append(out, HeaderLine{name, value})
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,12 +14,15 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/upstream"
 )
 
 // canned answers at once, so that what is measured is the proxy's own work.
 type canned struct{ body string }
 
-func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
+func (canned) CloseIdleConnections() {}
+
+func (c canned) Do(_ context.Context, req *http.Request, _ *upstream.Trace) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, req.Body)
 	req.Body.Close()
 	return &http.Response{StatusCode: 200, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(c.body)),

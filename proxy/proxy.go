@@ -3,8 +3,10 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/upstream"
 )
 
 // SignMode says when the proxy signs.
@@ -68,7 +71,7 @@ type Config struct {
 // Transport is the only way to Marketo. It never returns an error: where there is no answer to pass on, it makes one.
 type Transport struct {
 	cfg      Config
-	upstream http.RoundTripper
+	upstream Upstream
 	now      func() time.Time
 	blocks   blockPool
 	inFlight atomic.Int64
@@ -89,35 +92,24 @@ func NewTransport(cfg Config) *Transport {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Transport{cfg: cfg, upstream: newUpstream(cfg), now: cfg.Now}
+	return &Transport{cfg: cfg, upstream: newUpstream(cfg.UpstreamCAs), now: cfg.Now}
 }
 
-// newUpstream differs from http.DefaultTransport where a proxy must: no proxy of its own (HTTPS_PROXY may well name this very
-// process), no compression behind the application's back, and a pool as large as the load.
-func newUpstream(cfg Config) *http.Transport {
-	dialer := newDialer()
-	return &http.Transport{
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: cfg.UpstreamCAs, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   10 * time.Second,
-		MaxIdleConns:          512,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       55 * time.Second, // below the minute after which common load balancers hang up
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true,
-		ForceAttemptHTTP2:     false,
-		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
-		WriteBufferSize:       8 << 10,
-		ReadBufferSize:        8 << 10,
-	}
+// Upstream makes one call; its promises are those of upstream.Transport.
+type Upstream interface {
+	Do(ctx context.Context, req *http.Request, trace *upstream.Trace) (*http.Response, error)
+	CloseIdleConnections()
+}
+
+// newUpstream returns a pool that dials as one should for calls of minutes: keep-alive probes protect them from NAT devices that
+// forget idle connections.
+func newUpstream(roots *x509.CertPool) *upstream.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 20 * time.Second, Interval: 20 * time.Second}}
+	return &upstream.Transport{DialContext: dialer.DialContext, TLSConfig: &tls.Config{RootCAs: roots}}
 }
 
 // Close ends idle upstream connections.
-func (t *Transport) Close() {
-	if c, ok := t.upstream.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
+func (t *Transport) Close() { t.upstream.CloseIdleConnections() }
 
 // InFlight is the number of calls that have begun and not ended.
 func (t *Transport) InFlight() int64 { return t.inFlight.Load() }

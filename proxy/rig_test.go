@@ -99,7 +99,7 @@ func newRig(t *testing.T, upstream http.Handler, change ...func(*Config)) *rig {
 	store := capture.NewStore(r.journal, capture.Proxy{Version: "test", Host: "here"}, 64<<20, nil)
 	cfg := Config{
 		SOAP: base, REST: base, Instance: "123-ABC-456", ForwardHosts: []string{"*.mktoapi.com", "*.mktorest.com"}, UpstreamCAs: roots,
-		Timeout: 10 * time.Second, Sign: SignExpired, Keys: keyMap{testUser: testKey},
+		Timeout: time.Minute, Sign: SignExpired, Keys: keyMap{testUser: testKey},
 		Recorder: store.Recorder(1 << 20), Keeper: store, Observer: r.seen, Log: zap.NewNop(),
 	}
 	for _, c := range change {

@@ -12,6 +12,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/upstream"
 )
 
 // entry says how a call came in and where it goes. A door makes it, before the call reaches the Transport.
@@ -102,11 +103,11 @@ func (c *call) attempt(body *payload) (*answer, error) {
 	}
 	c.ex.Attempts = append(c.ex.Attempts, att)
 	a := &answer{c: c, attempt: att}
-	trace := &timings{call: c, at: att.Started}
+	trace := &upstream.Trace{WroteRequest: c.armTimeout}
 	began := time.Now()
-	resp, err := c.t.upstream.RoundTrip(out.WithContext(trace.context(c.ctx)))
+	resp, err := c.t.upstream.Do(c.ctx, out, trace)
 	c.upstreamTime += time.Since(began)
-	att.Timings = trace.result()
+	att.Timings = timings(trace)
 	if err != nil {
 		return a, err
 	}
@@ -130,9 +131,6 @@ func (c *call) outgoing(body *payload) *http.Request {
 	header := make(http.Header, len(c.in.Header)+1)
 	for name, values := range c.in.Header {
 		header[name] = values
-	}
-	if _, ok := header["User-Agent"]; !ok {
-		header["User-Agent"] = []string{""} // or net/http adds its own
 	}
 	if wantsWSDL(c.in) {
 		header.Del("Accept-Encoding") // its addresses are rewritten

@@ -16,6 +16,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/upstream"
 )
 
 func soapUpstream(u *url.URL) func(*Config) { return func(c *Config) { c.SOAP = u } }
@@ -334,9 +335,9 @@ func TestSkippedCodesAreNotCaptured(t *testing.T) {
 func TestConnectionsAreReused(t *testing.T) {
 	r := newRig(t, reply(200, successBody("")))
 	dialed := make(chan struct{}, 10_000)
-	r.transport.upstream.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	r.transport.upstream.(*upstream.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dialed <- struct{}{}
-		return newDialer().DialContext(ctx, network, addr)
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 	r.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	const workers, calls = 64, 30

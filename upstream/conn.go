@@ -1,0 +1,94 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// conn is one connection to an upstream. At any time it belongs to one exchange, or to the pool.
+type conn struct {
+	key       hostKey
+	wire      *wire
+	stream    net.Conn             // wire, or TLS over it
+	tls       *tls.ConnectionState // nil: none
+	abort     func()               // ends all that blocks on the connection; the one thing that others than the owner may call
+	reused    bool
+	idleSince time.Time
+}
+
+// close ends a connection that is at rest; over TLS it says so to the other side.
+func (c *conn) close() { _ = c.stream.Close() } // nothing is on its way that could be lost
+
+// poolable tells whether, after a whole exchange, the connection may ever serve another.
+func (c *conn) poolable() bool { return c.wire.raw != nil && c.drained() }
+
+// drained tells whether all that TLS has read was given out: a further record would be the end of the connection, or the answer to a
+// question that nobody asked.
+func (c *conn) drained() bool {
+	if c.tls == nil {
+		return true
+	}
+	var b [1]byte
+	c.wire.dry = true
+	_, err := c.stream.Read(b[:])
+	c.wire.dry = false
+	return err == error(errDry{})
+}
+
+// wire is the connection as the kernel has it.
+type wire struct {
+	net.Conn
+	raw   syscall.RawConn // nil: it has none
+	wrote atomic.Bool     // whether a byte was written since the owner cleared it
+	dry   bool            // Read fails with errDry
+
+	peek   func(fd uintptr) (done bool)
+	peeked [1]byte
+	silent bool // what peek found
+}
+
+func newWire(nc net.Conn) *wire {
+	w := &wire{Conn: nc}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			w.raw = raw
+		}
+	}
+	w.peek = func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), w.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		w.silent = err == syscall.EAGAIN
+		return err != syscall.EINTR
+	}
+	return w
+}
+
+// quiet tells, without blocking, whether the connection is open and nothing has come: no byte, no end, no reset.
+func (w *wire) quiet() bool {
+	w.silent = false
+	return w.raw.Read(w.peek) == nil && w.silent
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.dry {
+		return 0, errDry{}
+	}
+	return w.Conn.Read(p)
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if n > 0 {
+		w.wrote.Store(true)
+	}
+	return n, err
+}
+
+// errDry is a net.Error that is temporary, or crypto/tls would never read again.
+type errDry struct{}
+
+func (errDry) Error() string   { return "upstream: not to be read now" }
+func (errDry) Timeout() bool   { return true }
+func (errDry) Temporary() bool { return true }
