@@ -6,7 +6,6 @@ package har
 import (
 	"net/url"
 	"strings"
-	"time"
 
 	"marketo-proxy/capture"
 )
@@ -101,7 +100,7 @@ func newEntry(c *capture.Capture, i int) entry {
 	a := &c.Attempts[i]
 	t := newTimings(a.Timings)
 	return entry{
-		Started: a.Started.Format(time.RFC3339Nano), Time: t.sum(), Timings: t,
+		Started: a.Started.Format("2006-01-02T15:04:05.000Z07:00"), Time: t.sum(), Timings: t,
 		Capture: c.ID, Attempt: i + 1, AttemptOutcome: string(a.Outcome), AttemptCode: a.Code,
 		API: string(c.API), Operation: c.Operation, Instance: c.Instance, User: c.User,
 		Outcome: string(c.Outcome), Code: c.Code, Class: string(c.Class), Message: c.Message, RequestID: c.RequestID,

@@ -134,8 +134,12 @@ func (p *page) explain(d *capture.Detail) {
 	p.heading(strings.TrimSpace(d.Code+" "+code.Message), classColor(d.Class, d.Outcome))
 	p.field("meaning", code.Notes)
 	p.field("class", string(d.Class))
-	p.field("retry", retryable(d.Retryable))
-	p.field("whose turn", turns[code.Turn])
+	if d.Outcome == classify.Recovered {
+		p.field("whose turn", "nobody's: the proxy healed it")
+	} else {
+		p.field("retry", retryable(d.Retryable))
+		p.field("whose turn", turns[code.Turn])
+	}
 	p.field("advice", d.Advice)
 }
 
@@ -187,7 +191,7 @@ func timingsLine(t capture.TimingsLine) string {
 	}{
 		{"blocked", t.Blocked}, {"dns", t.DNS}, {"connect", t.Connect}, {"tls", t.SSL}, {"send", t.Send}, {"wait", t.Wait}, {"receive", t.Receive},
 	} {
-		if phase.ms > 0 {
+		if phase.ms >= 0.05 { // else it would say 0.0
 			parts = append(parts, phase.name+" "+duration(phase.ms))
 		}
 	}
