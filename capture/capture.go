@@ -34,8 +34,8 @@ type Capture struct {
 type Proxy struct {
 	Version   string `json:"version"`
 	Host      string `json:"host"`
-	Pod       string `json:"pod,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod"`
+	Namespace string `json:"namespace"`
 }
 
 // AttemptLine is one attempt, in the terms of HAR 1.2.

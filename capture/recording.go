@@ -35,8 +35,11 @@ const (
 	// large bodies cannot take the memory that each alone may have.
 	memoryBudget = 16 << 20
 
-	// Blocks on their way to a slow disk, per body.
-	spoolQueue = 16
+	// Blocks on their way to the disk, per body.
+	spoolQueue = 32
+
+	// How long a finished recording waits for its spool.
+	diskPatience = 2 * time.Second
 )
 
 // Recording is what was kept of one body while it streamed past. Write is for one goroutine at a time; everything else may be
@@ -70,7 +73,7 @@ func (b *Recording) KeepAll() {
 	}
 }
 
-// Write records p. It never fails, and blocks at most the recorder's patience, once per body, when the disk is slow.
+// Write records p. It never fails, and blocks at most the recorder's patience, once per body, when the disk hangs.
 func (b *Recording) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,7 +218,7 @@ func (r *Recorder) patience() time.Duration {
 	if r.Patience > 0 {
 		return r.Patience
 	}
-	return 2 * time.Second
+	return 100 * time.Millisecond
 }
 
 // Finish ends the recording; whole tells whether the body itself came to its end. Later writes are ignored.
@@ -245,8 +248,8 @@ func (b *Recording) Size() int64 {
 	return b.size
 }
 
-// Whole tells, after Finish, whether every byte of the body is there to be read again. It waits for the spool as long as
-// the recorder's patience.
+// Whole tells, after Finish, whether every byte of the body is there to be read again. It waits for the spool for at
+// most two seconds.
 func (b *Recording) Whole() bool {
 	if b == nil {
 		return true
@@ -257,22 +260,30 @@ func (b *Recording) Whole() bool {
 	return ok && !b.cut && kept == b.size
 }
 
-// settled waits until the spool has what it was sent, and returns how many bytes can be read.
+// settled waits until the spool has what it was sent, and returns how many bytes can be read. It waits once: a disk that hangs is
+// not asked again.
 func (b *Recording) settled() (kept int64, ok bool) {
 	b.mu.Lock()
-	spool, kept, lost := b.spool, b.kept, b.lost
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	spool := b.spool
 	if spool == nil {
-		return kept, true
+		return b.kept, true
 	}
-	timer := time.NewTimer(b.rec.patience())
-	defer timer.Stop()
-	select {
-	case <-spool.done:
-		return spool.written, !lost && spool.err == nil
-	case <-timer.C:
+	if !b.lost && !spool.isDone() {
+		b.mu.Unlock()
+		timer := time.NewTimer(diskPatience)
+		defer timer.Stop()
+		select {
+		case <-spool.done:
+		case <-timer.C:
+		}
+		b.mu.Lock()
+	}
+	if !spool.isDone() {
+		b.lost = true
 		return 0, false
 	}
+	return spool.written, !b.lost && spool.err == nil
 }
 
 // Open reads what was kept from its start. It may be called several times after Finish, until Release.
