@@ -48,6 +48,7 @@ func (c *serveCommand) Run(w *world) error {
 // process is a running proxy with its listeners.
 type process struct {
 	log       *zap.Logger
+	losses    *losses
 	transport *proxy.Transport
 	doors     *proxy.Proxy
 	journal   *journal.Journal
@@ -92,12 +93,13 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 		Version: b.Version, Host: hostName(), Pod: w.env["POD_NAME"], Namespace: w.env["POD_NAMESPACE"],
 	}, int64(c.CaptureBodyLimit), s.credentials.Keys)
 	registry := prometheus.NewRegistry()
-	observer := metrics.New(registry, metrics.Options{
+	observer := &losses{log: log, Metrics: metrics.New(registry, metrics.Options{
 		Version: b.Version, Revision: b.Revision, GoVersion: b.Go,
 		SOAP:   metrics.Limits{Day: c.SOAPDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
 		REST:   metrics.Limits{Day: c.RESTDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
 		Stored: func() (bytes, captures int64) { stats := j.Stats(); return stats.Bytes, stats.Records },
-	})
+	})}
+	p.losses = observer
 	cfg := proxy.Config{
 		SOAP: s.soap, REST: s.rest, Instance: c.Instance, ForwardHosts: c.ForwardHosts, UpstreamCAs: s.roots,
 		Timeout: c.UpstreamTimeout, Sign: proxy.SignMode(c.Sign), Keys: s.credentials,
@@ -227,6 +229,9 @@ func (p *process) stop(patience time.Duration) error {
 	err := p.journal.Close(flush)
 	if p.transport != nil {
 		p.transport.Close()
+	}
+	if p.losses != nil {
+		p.losses.close()
 	}
 	if p.cancel != nil {
 		p.cancel()
