@@ -19,6 +19,7 @@ var kills = flag.Int("kills", 6, "how many processes TestKill kills")
 // A process is killed at a random moment while 32 goroutines append, with rotation, compression and spools going on; the next
 // one takes over the same directory. Every line that was acknowledged must be there, whole, and each line only once.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	if dir := os.Getenv(child); dir != "" && dir != t.Name() {
 		storm(t, dir)
 		return

@@ -175,7 +175,7 @@ func (j *Journal) attached() bool {
 	}
 	there, err := os.Stat(filepath.Join(j.dir, lockName))
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+		return !gone(err)
 	}
 	return os.SameFile(held, there)
 }

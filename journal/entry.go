@@ -219,12 +219,12 @@ func memberEntries(f io.ReaderAt, m member, at place) (entries []Entry, damage e
 		}
 		return []Entry{e}, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(z, size+1))
-	if err == nil && int64(len(text)) != size {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	text := make([]byte, size)
+	if _, err := io.ReadFull(z, text); err != nil {
 		return nil, damaged(err.Error())
+	}
+	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1)); n > 0 || err != nil { // the checksum stands at the end
+		return nil, damaged(fmt.Sprintf("%d bytes too much, error %v", n, err))
 	}
 	at.recent.put(at.name.path(at.dir), m, text)
 	r := bytes.NewReader(text)

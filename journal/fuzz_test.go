@@ -126,8 +126,8 @@ func FuzzParseName(f *testing.F) {
 	f.Add("20269999T999999.999Z-00000000-999999999999999999.jsonl.gz")
 	f.Fuzz(func(t *testing.T, file string) {
 		if n, ok := parseName(file); ok {
-			n.created()
-			if next := newStem(n.created(), n.stem); next <= n.stem && !n.created().IsZero() {
+			at := n.created()
+			if next := newStem(at, n.stem); next <= n.stem && !at.IsZero() {
 				t.Errorf("%s is not after %s", next, n.stem)
 			}
 		}

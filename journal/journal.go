@@ -1,6 +1,9 @@
 // Package journal keeps lines of JSON on disk so that an acknowledged one survives kill -9 and power loss: segments, group
 // commit, retention by size and age, and reading back newest first.
 //
+// A line is an object with its small fields first and the big one, "attempts", last, so that a list needs no more than the heads
+// of the lines.
+//
 // A directory holds one open segment NAME.jsonl, and closed ones, compressed in the background to NAME-LINES.jsonl.gz. NAME
 // begins with the time of its creation and sorts by it. Nothing is ever appended to a segment of an earlier process.
 package journal
@@ -159,7 +162,7 @@ func (j *Journal) enqueue(p *pending) error {
 	if p.size > j.maxSize {
 		return fmt.Errorf("journal: a line of %d bytes: %w", p.size, ErrTooBig)
 	}
-	if p.Source == nil && !isLine(p.Line) {
+	if p.Source == nil && !isLine(p.Line) || p.size < 0 {
 		return ErrNotALine
 	}
 	j.mu.Lock()

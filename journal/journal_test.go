@@ -20,6 +20,7 @@ import (
 const roomy = 1 << 30
 
 func TestConcurrentAppendsAreAllThere(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: roomy, SegmentSize: 50_000})
 	var mu sync.Mutex

@@ -15,7 +15,7 @@ func (j *Journal) keep() {
 	defer close(j.tidied)
 	ticker := time.NewTicker(j.interval())
 	defer ticker.Stop()
-	var logged string // the last error, so that one that stays is told once
+	var logged string // reason of the last error, so that one that stays is told once
 	for {
 		select {
 		case <-j.tidyUp:
@@ -26,13 +26,10 @@ func (j *Journal) keep() {
 			return
 		}
 		err := errors.Join(j.retain(), j.sealAll())
-		if err != nil && err.Error() != logged {
+		if err != nil && Reason(err) != logged {
 			j.log("keeping the journal in order failed", err)
 		}
-		logged = ""
-		if err != nil {
-			logged = err.Error()
-		}
+		logged = Reason(err)
 	}
 }
 

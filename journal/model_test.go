@@ -138,6 +138,7 @@ func (m *model) Read(t *rapid.T) {
 func (m *model) Check(*rapid.T) {}
 
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{t: t, dir: t.TempDir()}
 		m.open(rt)

@@ -99,6 +99,7 @@ func TestDamage(t *testing.T) {
 }
 
 func TestCorruptCompressed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var text []byte
 	var all []string
@@ -259,6 +260,7 @@ func idAt(t time.Time) string {
 }
 
 func TestReadingWhileWriting(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: roomy, SegmentSize: 30_000})
 	done := make(chan struct{})
@@ -327,6 +329,7 @@ func TestOpenAfterCompression(t *testing.T) {
 }
 
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: roomy, SegmentSize: 20_000})
 	for range 20 {
@@ -366,6 +369,7 @@ func TestFollow(t *testing.T) {
 }
 
 func TestFollowFromNothing(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "later")
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

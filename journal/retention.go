@@ -23,7 +23,7 @@ func (j *Journal) reserve(n int64, account *int64, before string) error {
 	for !j.tryReserve(n, account) {
 		freed, err := j.dropOldest(before)
 		if err != nil {
-			return errors.Join(ErrFull, err)
+			return err
 		}
 		if freed < 0 {
 			return ErrFull
@@ -114,7 +114,14 @@ func (j *Journal) dropFor(n int64) (room, busy bool) {
 	defer j.dropping.Unlock()
 	j.mu.Lock()
 	held := j.busy
+	var all int64
+	for _, s := range j.segments {
+		all += s.bytes
+	}
 	j.mu.Unlock()
+	if all < n { // even all of them would not help
+		return false, false
+	}
 	for n > 0 {
 		freed, err := j.dropOldest("")
 		if freed < 0 || err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestSizeBoundWithSpools(t *testing.T) {
+	t.Parallel()
 	const maxSize = 400_000
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: maxSize})
@@ -111,7 +112,7 @@ func TestSizeMadeSmaller(t *testing.T) {
 	}
 	stop(t, j)
 	o.MaxSize = 100_000
-	j = start(t, o)
+	start(t, o)
 	eventually(t, "the journal is small", func() bool { return onDisk(t, dir) <= o.MaxSize })
 	if got, _ := ids(t, dir); len(got) < 5 || got[0] != last {
 		t.Errorf("%d lines", len(got))
@@ -119,6 +120,7 @@ func TestSizeMadeSmaller(t *testing.T) {
 }
 
 func TestOthersRemoveSegments(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: roomy, MaxAge: time.Second * 100, SegmentSize: 20_000})
 	for range 10 {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // copyChunk is how much of a batch is gathered for one write; a longer line is written from where it is.
@@ -52,11 +54,14 @@ func (j *Journal) createSegment() (*segment, error) {
 func (s *segment) there(dir string) bool {
 	found, err := os.Stat(filepath.Join(dir, s.file))
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+		return !gone(err)
 	}
 	held, err := s.f.Stat()
 	return err == nil && os.SameFile(held, found)
 }
+
+// gone tells whether an error says that a path leads nowhere.
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) }
 
 // write puts a batch behind the last good line, without making it durable or good. It uses and returns buf.
 func (s *segment) write(batch []*pending, buf []byte) ([]byte, error) {

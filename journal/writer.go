@@ -71,6 +71,9 @@ func (j *Journal) takeBulky() []*pending {
 	}
 	batch := j.bulky[:1:1]
 	j.bulky = j.bulky[1:]
+	if len(j.bulky) == 0 {
+		j.bulky = nil
+	}
 	return batch
 }
 
@@ -114,6 +117,9 @@ func (j *Journal) put(batch []*pending) (again bool, err error) {
 		// The kernel may have thrown away what it could not write, so nothing later in this file can be trusted.
 		j.undo()
 		j.retire()
+		if isFull(err) { // delayed allocation: some file systems notice only now
+			j.makeRoom(size)
+		}
 		return true, fmt.Errorf("journal: sync %s: %w", s.file, err)
 	}
 	err = fmt.Errorf("journal: write %s: %w", s.file, err)
@@ -159,13 +165,13 @@ func (j *Journal) ready(size int64) error {
 		return nil
 	}
 	if !j.attached() {
-		j.log("directory vanished", fmt.Errorf("journal: %s was removed or replaced", j.dir))
 		if j.open != nil {
 			j.abandon()
 		}
 		if err := j.attach(); err != nil {
 			return err
 		}
+		j.log("directory vanished", fmt.Errorf("journal: %s had been removed or replaced; it is made again", j.dir))
 	}
 	next, err := j.createSegment()
 	if err != nil {
