@@ -278,9 +278,10 @@ type following struct {
 // added starts to follow at once, so that nothing is missed while the caller looks at what is there.
 func (a *Archive) added(ctx context.Context, q Query) <-chan following {
 	added := make(chan following)
+	appended := journal.Follow(ctx, a.dir)
 	go func() {
 		defer close(added)
-		for e, err := range journal.Follow(ctx, a.dir) {
+		for e, err := range appended {
 			f := following{err: err}
 			if err == nil {
 				f.capture, f.err = newStored(e)

@@ -13,13 +13,13 @@ import (
 
 const followInterval = 200 * time.Millisecond
 
-// Follow yields the lines that are appended from now on, in the order of the file, within some 200 ms, until ctx ends or the
-// loop is left. It goes on over new, compressed and dropped segments, and when the directory is missing for a while. Errors are
+// Follow yields the lines that are appended after it was called, in the order of the file, within some 200 ms, until ctx ends or
+// the loop is left. It can be iterated once. It goes on over new, compressed and dropped segments, and when the directory is missing for a while. Errors are
 // yielded without an entry and do not end it.
 func Follow(ctx context.Context, dir string) iter.Seq2[Entry, error] {
+	f := &follower{dir: dir, seen: map[string]int64{}}
+	f.start()
 	return func(yield func(Entry, error) bool) {
-		f := &follower{dir: dir, seen: map[string]int64{}}
-		f.start()
 		ticker := time.NewTicker(followInterval)
 		defer ticker.Stop()
 		for {
