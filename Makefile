@@ -4,7 +4,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
-.PHONY: build test deps lint unit e2e fuzz bench clean
+.PHONY: build test deps lint unit e2e soak fuzz bench microbench clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/marketo-proxy ./cmd/proxy
@@ -21,11 +21,15 @@ lint:
 	go tool -modfile=tools/go.mod staticcheck ./...
 
 unit:
-	go test -race $$(go list ./... | grep -v /e2e)
+	go test -race $$(go list ./... | grep -vE '/(e2e|faults|crash|soak)$$')
 
-# In a run of its own, so that its measurements have the machine to themselves.
+# Of the built binary, one after the other, so that each has the machine to itself.
 e2e:
-	go test -count=1 -timeout 12m ./e2e
+	go test -p 1 -count=1 -timeout 12m ./e2e ./faults ./crash ./soak
+
+FOR ?= 5m
+soak:
+	go run ./soak -for $(FOR)
 
 # Every fuzz target for FUZZTIME each.
 FUZZTIME ?= 30s
@@ -36,7 +40,12 @@ fuzz:
 	  done; \
 	done
 
+# The cost of a call, beside httputil.ReverseProxy and nginx; BENCH=-quick takes a minute.
 bench:
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || apt-get install -y -qq --no-install-recommends nginx-light
+	go run ./bench $(BENCH)
+
+microbench:
 	go test -run '^$$' -bench . -benchmem ./...
 
 clean:

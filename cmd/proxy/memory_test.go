@@ -3,7 +3,9 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 )
 
 func TestContainerLimit(t *testing.T) {
@@ -28,6 +30,27 @@ func TestContainerLimit(t *testing.T) {
 		}
 		if got, ok := containerLimit(root); got != c.want || ok != c.ok {
 			t.Errorf("%s with %q: %d, %v", c.file, c.content, got, ok)
+		}
+	}
+}
+
+func TestGCPercentFollowsTheHeap(t *testing.T) {
+	for live, want := range map[uint64]int{0: maxGCPercent, 1 << 20: maxGCPercent, 6 << 20: 200, 12 << 20: 100, 24 << 20: 50, 1 << 30: minGCPercent} {
+		if got := gcPercent(live); got != want {
+			t.Errorf("%d bytes alive: %d %%, want %d", live, got, want)
+		}
+	}
+}
+
+func TestAfterEachGC(t *testing.T) {
+	calls := make(chan struct{}, 100)
+	afterEachGC(func() { calls <- struct{}{} })
+	for range 3 {
+		runtime.GC()
+		select {
+		case <-calls:
+		case <-time.After(5 * time.Second):
+			t.Fatal("not called after a collection")
 		}
 	}
 }
