@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func filled(t *testing.T) (dir, id string) {
 	body.Finish(true)
 	e := &capture.Exchange{ID: capture.NewID(), Started: time.Now(), Call: classify.Call{API: classify.SOAP, Operation: "getLead"},
 		Verdict:  classify.Verdict{Outcome: classify.Fault, Code: "20011"},
-		Attempts: []*capture.Attempt{{Started: time.Now(), Request: capture.RequestHead{Method: "POST", URL: "http://x/", Body: body}}}}
+		Attempts: []*capture.Attempt{{Started: time.Now(), Request: capture.RequestHead{Method: "POST", URL: &url.URL{Scheme: "http", Host: "x", Path: "/"}, Body: body}}}}
 	if err := <-s.Save(e); err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func (l *line) open(v any, tail string) {
 
 func (l *line) attempt(a *Attempt, plans [2]plan) {
 	request := RequestLine{
-		Method: a.Request.Method, URL: l.redactor.URL(a.Request.URL), HTTPVersion: a.Request.Proto,
+		Method: a.Request.Method, URL: l.redactor.URL(a.Request.URL.String()), HTTPVersion: a.Request.Proto,
 		Headers: l.headers(a.Request.Header), BodySize: a.Request.Body.Size(),
 	}
 	out := AttemptLine{

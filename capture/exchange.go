@@ -4,6 +4,7 @@ package capture
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,9 +53,10 @@ type Attempt struct {
 
 // RequestHead is a request as it was sent, with the recording of its body.
 type RequestHead struct {
-	Method, URL, Proto string
-	Header             http.Header
-	Body               *Recording
+	Method, Proto string
+	URL           *url.URL
+	Header        http.Header
+	Body          *Recording
 }
 
 // ResponseHead is a response as it was received, with the recording of its body.

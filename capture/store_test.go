@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func exchange(s *Store, request, response string, header http.Header) *Exchange 
 		Verdict: classify.Verdict{Outcome: classify.Fault, Code: "20011", Message: "Internal Error"},
 		Attempts: []*Attempt{{
 			Started:  time.Now(),
-			Request:  RequestHead{Method: "POST", URL: "https://h/soap/mktows/3_1?access_token=queryqueryquery", Proto: "HTTP/1.1", Header: http.Header{"Authorization": {"Bearer abcdefghijk"}}, Body: record(s, request, true)},
+			Request:  RequestHead{Method: "POST", URL: &url.URL{Scheme: "https", Host: "h", Path: "/soap/mktows/3_1", RawQuery: "access_token=queryqueryquery"}, Proto: "HTTP/1.1", Header: http.Header{"Authorization": {"Bearer abcdefghijk"}}, Body: record(s, request, true)},
 			Response: &ResponseHead{Status: 500, StatusText: "Internal Server Error", Proto: "HTTP/1.1", Header: header, Body: record(s, response, true)},
 		}},
 		Captured: true,

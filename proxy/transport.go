@@ -99,7 +99,7 @@ func (c *call) attempt(body *payload) (*answer, error) {
 	out := c.outgoing(body)
 	att := &capture.Attempt{
 		Started: c.t.now(),
-		Request: capture.RequestHead{Method: out.Method, URL: out.URL.String(), Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
+		Request: capture.RequestHead{Method: out.Method, URL: out.URL, Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
 	}
 	c.ex.Attempts = append(c.ex.Attempts, att)
 	a := &answer{c: c, attempt: att}
