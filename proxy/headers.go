@@ -39,6 +39,21 @@ func stripHopByHop(h http.Header) {
 	}
 }
 
+// passableTrailer is a response's trailer without what must not pass; nil stays nil.
+func passableTrailer(h http.Header) http.Header {
+	var out http.Header
+	for name, values := range h {
+		if isHopByHop(name) || strings.HasPrefix(name, headerPrefix) || name == "Content-Length" || name == "Trailer" {
+			continue
+		}
+		if out == nil {
+			out = make(http.Header, len(h))
+		}
+		out[name] = values
+	}
+	return out
+}
+
 // passable is a response's header without what must not pass; the original stays as it is, for the capture.
 func passable(h http.Header) http.Header {
 	out := make(http.Header, len(h)+2)

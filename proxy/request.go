@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
@@ -40,7 +41,7 @@ func (p *payload) reopen() func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) { return p.open(), nil }
 }
 
-// firstPayload is the application's body, signed if every call is to be.
+// firstPayload is the application's body, signed if every call is to be. With an error, it has what there was.
 func (c *call) firstPayload() (*payload, error) {
 	p := &payload{length: c.in.ContentLength, recording: c.t.cfg.Recorder.New()}
 	if c.in.Body == nil || c.in.Body == http.NoBody || p.length == 0 {
@@ -51,10 +52,13 @@ func (c *call) firstPayload() (*payload, error) {
 	if p.length > 0 && p.length <= smallBody && c.in.Header.Get("Expect") == "" {
 		p.data = make([]byte, p.length)
 		began := c.t.now()
-		_, err := io.ReadFull(c.in.Body, p.data)
+		n, err := io.ReadFull(c.in.Body, p.data)
 		c.clientTime += c.t.now().Sub(began)
 		if err != nil {
-			return nil, errors.Join(errUpload, err)
+			p.recording.Adopt(p.data[:n])
+			p.recording.Finish(false)
+			c.observe(p.data[:n], p.recording)
+			return p, errors.Join(errUpload, err)
 		}
 	} else {
 		p.stream = c.in.Body
@@ -85,7 +89,9 @@ type upload struct {
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	u.c.uploading(false)
 	n, err := u.body.Read(p)
+	u.c.uploading(err == nil)
 	if n > 0 {
 		_, _ = u.recording.Write(p[:n])
 		u.c.observe(p[:n], u.recording)
@@ -100,6 +106,22 @@ func (u *upload) Read(p []byte) (int, error) {
 }
 
 func (u *upload) Close() error { return u.body.Close() }
+
+// uploading tells, while the request streams, whether it is Marketo's turn to take what was read. It may take as long as for its
+// answer: net/http does not notice a hang-up of the application before the body is read, so nothing else would end this.
+func (c *call) uploading(marketosTurn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.over || c.timer != nil || c.t.cfg.Timeout <= 0:
+	case c.stall == nil && marketosTurn:
+		c.stall = time.AfterFunc(c.t.cfg.Timeout, func() { c.cancel(errUpstreamTimeout) })
+	case marketosTurn:
+		c.stall.Reset(c.t.cfg.Timeout)
+	case c.stall != nil:
+		c.stall.Stop()
+	}
+}
 
 // requestWatch learns what the call is while its body goes by.
 type requestWatch struct {

@@ -77,8 +77,10 @@ func (c *call) finishRequest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	if c.timer != nil {
-		c.timer.Stop()
+	for _, timer := range []*time.Timer{c.timer, c.stall} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	c.request.close()
 	if learned := c.request.reader.Call(); learned.Operation != "" {

@@ -7,6 +7,9 @@ import (
 	"marketo-proxy/upstream"
 )
 
+// unsent are the phases of an attempt of which none happened.
+var unsent = capture.Timings{Blocked: -1, DNS: -1, Connect: -1, TLS: -1, Send: -1, Wait: -1, Receive: -1}
+
 // timings are the phases of an attempt up to the head of its answer. A phase that did not happen is -1, as in HAR.
 func timings(t *upstream.Trace) capture.Timings {
 	span := func(from, to time.Time) time.Duration {

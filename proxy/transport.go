@@ -46,7 +46,8 @@ type call struct {
 
 	mu      sync.Mutex // guards what the upload, in a goroutine of the upstream transport, shares with the call
 	request requestWatch
-	timer   *time.Timer
+	timer   *time.Timer // ends the call when the answer takes too long
+	stall   *time.Timer // ends the call when Marketo does not take the request
 	over    bool
 
 	upstreamTime time.Duration // spent waiting for Marketo
@@ -69,12 +70,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	inFlight := t.inFlight.Add(1)
 	t.cfg.Observer.Begun(e.api)
 	if inFlight > int64(t.cfg.MaxInFlight) {
-		return c.unanswered(nil, errBusy), nil
+		return c.unsent(&payload{recording: t.cfg.Recorder.New()}, errBusy), nil
 	}
 
 	body, err := c.firstPayload()
 	if err != nil {
-		return c.unanswered(nil, err), nil
+		return c.unsent(body, err), nil
 	}
 	a, err := c.attempt(body)
 	if err != nil {
@@ -96,13 +97,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // attempt sends the request once. With an error the returned answer has no response.
 func (c *call) attempt(body *payload) (*answer, error) {
-	out := c.outgoing(body)
-	att := &capture.Attempt{
-		Started: c.t.now(),
-		Request: capture.RequestHead{Method: out.Method, URL: out.URL, Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
-	}
-	c.ex.Attempts = append(c.ex.Attempts, att)
-	a := &answer{c: c, attempt: att}
+	out, a := c.begin(body)
+	att := a.attempt
 	trace := &upstream.Trace{WroteRequest: c.armTimeout}
 	began := time.Now()
 	resp, err := c.t.upstream.Do(c.ctx, out, trace)
@@ -115,6 +111,24 @@ func (c *call) attempt(body *payload) (*answer, error) {
 	c.t.clock(resp.Header, c.t.now())
 	a.begin(resp)
 	return a, nil
+}
+
+// begin notes an attempt.
+func (c *call) begin(body *payload) (*http.Request, *answer) {
+	out := c.outgoing(body)
+	att := &capture.Attempt{
+		Started: c.t.now(),
+		Request: capture.RequestHead{Method: out.Method, URL: out.URL, Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
+		Timings: unsent,
+	}
+	c.ex.Attempts = append(c.ex.Attempts, att)
+	return out, &answer{c: c, attempt: att}
+}
+
+// unsent ends a call of which nothing was sent; the capture has its request all the same.
+func (c *call) unsent(body *payload, err error) *http.Response {
+	_, a := c.begin(body)
+	return c.unanswered(a, err)
 }
 
 // outgoing is the request for Marketo: the application's own, with only the address and the hop-by-hop fields changed.
@@ -168,6 +182,7 @@ func (c *call) respond(a *answer) *http.Response {
 	}
 	out := *resp
 	out.Header = head
+	out.Trailer = passableTrailer(resp.Trailer)
 	out.Body = a
 	out.Request = c.in
 	a.out = &out
@@ -180,9 +195,7 @@ func (c *call) respond(a *answer) *http.Response {
 // unanswered ends a call that has no answer to pass on, and makes one.
 func (c *call) unanswered(a *answer, err error) *http.Response {
 	f := explain(c.ctx, err, c.gone())
-	if a != nil {
-		a.attempt.Err = f.reason
-	}
+	a.attempt.Err = f.reason
 	c.settle(classify.Verdict{Outcome: f.outcome, Message: f.reason})
 	id := ""
 	if c.ex.Captured {
@@ -207,6 +220,9 @@ func (c *call) skips(v classify.Verdict) bool { return v.Code != "" && c.t.cfg.S
 func (c *call) armTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stall != nil {
+		c.stall.Stop()
+	}
 	if c.timer == nil && !c.over && c.t.cfg.Timeout > 0 {
 		c.timer = time.AfterFunc(c.t.cfg.Timeout, func() { c.cancel(errUpstreamTimeout) })
 	}

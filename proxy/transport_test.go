@@ -381,4 +381,41 @@ func TestTooManyInFlight(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
+	if c := r.only(); c.Outcome != classify.Transport || len(c.Attempts) != 1 || c.Attempts[0].Request.Method != "POST" || c.Attempts[0].Timings.Send >= 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// An application that hangs up in the middle of a small request, which is read before it is sent.
+func TestUploadCut(t *testing.T) {
+	r := newRig(t, echoUpstream)
+	conn, err := net.Dial("tcp", r.front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := signedAt(0)
+	fmt.Fprintf(conn, "POST /soap/mktows/3_1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body)+10, body)
+	conn.Close()
+	waitFor(t, func() bool { return len(r.captures()) == 1 })
+	c := r.only()
+	if c.Outcome != classify.Client || c.Operation != "getLead" || len(c.Attempts) != 1 || c.Attempts[0].Request.Body.Size != int64(len(body)) || !c.Attempts[0].Request.Body.Truncated {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Marketo takes the head of a request and no more: nothing else would end the call.
+func TestUploadStalls(t *testing.T) {
+	r := newRig(t, nil, soapUpstream(rawUpstream(t, func(c net.Conn) {
+		_, _ = bufio.NewReader(c).ReadString('\n')
+		time.Sleep(2 * time.Second)
+	})), func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	req, _ := http.NewRequest(http.MethodPost, r.front.URL+"/soap/mktows/3_1", io.MultiReader(strings.NewReader(signedAt(0)), repeat("<!-- x -->", 3<<20)))
+	resp, _, err := r.do(req)
+	if err == nil && resp.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("%v", resp)
+	}
+	waitFor(t, func() bool { return len(r.captures()) == 1 })
+	if c := r.only(); c.Outcome != classify.Transport || !strings.HasPrefix(c.Message, "timeout") {
+		t.Errorf("%+v", c)
+	}
 }

@@ -120,7 +120,7 @@ func (a *answer) end(err error) {
 	a.ended = true
 	a.attempt.Timings.Receive = max(time.Since(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
 	if a.out != nil {
-		a.out.Trailer = a.resp.Trailer // those that were not announced are known only now
+		a.out.Trailer = passableTrailer(a.resp.Trailer) // those that were not announced are known only now
 	}
 	whole := err == io.EOF
 	a.rec.Finish(whole)

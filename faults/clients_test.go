@@ -1,0 +1,214 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A clientFault is an application that does not behave.
+type clientFault struct {
+	name    string
+	marketo script
+	does    func(t *testing.T, s *server, m *marketo, name string)
+	outcome string
+}
+
+func clientFaults() []clientFault {
+	long := longSuccess()
+	waiting := after(func(x *exchange) bool { return x.silence() })
+	streaming := after(func(x *exchange) bool { x.send(answer("200 OK", long)); return false })
+	called := func(s *server, m *marketo, name string) app {
+		a := s.must(s.plain())
+		_, _ = io.WriteString(a, post(name))
+		s.eventually(name+": the call", func() (bool, string) { return len(m.seen(name)) == 1, "it did not come" })
+		return a
+	}
+	left := func(end func(app)) func(*testing.T, *server, *marketo, string) {
+		return func(_ *testing.T, s *server, m *marketo, name string) {
+			a := called(s, m, name)
+			time.Sleep(50 * time.Millisecond)
+			end(a)
+		}
+	}
+	midway := func(end func(app)) func(*testing.T, *server, *marketo, string) {
+		return func(t *testing.T, s *server, m *marketo, name string) {
+			a := called(s, m, name)
+			if _, err := io.CopyN(io.Discard, a.in, 1<<20); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			end(a)
+		}
+	}
+	return []clientFault{
+		{"hangs up before the answer", waiting, left(func(a app) { a.Close() }), "client"},
+		{"resets before the answer", waiting, left(func(a app) { a.reset() }), "client"},
+		{"hangs up within the answer", streaming, midway(func(a app) { a.Close() }), "client"},
+		{"resets within the answer", streaming, midway(func(a app) { a.reset() }), "client"},
+		// What the answer is so far is known, and matters more than who left.
+		{"hangs up within a fault", after(func(x *exchange) bool {
+			x.send(half(answer("500 x", soapFault("20011"))))
+			return x.silence()
+		}), left(func(a app) { a.Close() }), "http"},
+		// net/http takes the end of what an application says for its end, as nginx does: the call is given up.
+		{"half-closes after the request", waiting, left(func(a app) { _ = a.raw.CloseWrite(); _ = a.read("POST"); a.Close() }), "client"},
+		{"never says anything", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			if err := a.closed(28 * time.Second); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}, ""},
+		{"stops within the head", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_, _ = io.WriteString(a, "POST /soap/x HTTP/1.1\r\nHost: x\r\nX-")
+			_ = a.closed(28 * time.Second) // a 408 may be said before
+		}, ""},
+		{"drips the head for ever", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			began := time.Now()
+			for _, err := io.WriteString(a, "POST /soap/x HTTP/1.1\r\nHost: x\r\n"); err == nil; _, err = io.WriteString(a, "X-Drip: 1\r\n") {
+				if time.Since(began) > 28*time.Second {
+					t.Errorf("%s: it may go on", name)
+					return
+				}
+				time.Sleep(200 * time.Millisecond)
+			}
+		}, ""},
+		{"asks for a tunnel, and never speaks TLS", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			fmt.Fprintf(a, "CONNECT %s.mktoapi.com:443 HTTP/1.1\r\nHost: %[1]s.mktoapi.com:443\r\n\r\n", instance)
+			if g := a.read("CONNECT"); g.status != 200 {
+				t.Errorf("%s: %s", name, g)
+			}
+			if err := a.closed(28 * time.Second); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}, ""},
+		{"never shakes hands with the listener over TLS", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			d := door{dial: func() (app, error) { return s.raw("tls-listen") }}
+			a := s.must(d)
+			defer a.Close()
+			if err := a.closed(28 * time.Second); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}, ""},
+		{"reads slowly", after(func(x *exchange) bool { x.send(answer("200 OK", long[:4<<20]+soapSuccess)); return false }), func(t *testing.T, s *server, m *marketo, name string) {
+			a := called(s, m, name)
+			defer a.Close()
+			for range 10 {
+				_, _ = io.CopyN(io.Discard, a.in, 64<<10)
+				time.Sleep(50 * time.Millisecond)
+			}
+			if n, err := io.CopyN(io.Discard, a.in, 3<<20); err != nil {
+				t.Errorf("%s: %v after %d more bytes", name, err, n)
+			}
+			_, _ = io.CopyN(io.Discard, a.in, 1<<20)
+		}, "malformed"},
+	}
+}
+
+// longSuccess is an answer of 18 MiB, more than what all buffers on its way can take.
+func longSuccess() string {
+	return strings.Replace(soapSuccess, "<count>", strings.Repeat("<!-- a comment, of which there are many: they all go by, and are kept of none -->", 1<<18)+"<count>", 1)
+}
+
+// slowFaults end after the limits that are a minute long.
+func slowFaults() []clientFault {
+	long := answer("200 OK", longSuccess())
+	return []clientFault{
+		{"never reads the answer", after(func(x *exchange) bool { x.send(long); return false }), func(t *testing.T, s *server, m *marketo, name string) {
+			a := s.must(s.plain())
+			_ = a.raw.SetReadBuffer(4 << 10)
+			defer a.Close()
+			_, _ = io.WriteString(a, post(name))
+			time.Sleep(75 * time.Second)
+		}, "client"},
+		{"stops within the body", nil, func(t *testing.T, s *server, m *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_, _ = io.WriteString(a, head(name, "Content-Length: 1000000")+"<")
+			_ = a.closed(75 * time.Second)
+		}, "client"},
+		{"drips the body for ever", nil, func(t *testing.T, s *server, m *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_ = a.raw.SetDeadline(time.Time{})
+			began := time.Now()
+			for _, err := io.WriteString(a, head(name, "Transfer-Encoding: chunked")); err == nil; _, err = io.WriteString(a, "1\r\nx\r\n") {
+				if time.Since(began) > 80*time.Second {
+					t.Errorf("%s: it may go on", name)
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}, "client"},
+	}
+}
+
+// raw is a connection to a listener, without TLS.
+func (s *server) raw(listener string) (app, error) {
+	other := &server{t: s.t, at: map[string]string{"listen": s.at[listener]}}
+	return other.plain().dial()
+}
+
+// Applications that leave, stop or dawdle in each phase. The limits are the program's own.
+func TestApplications(t *testing.T) {
+	t.Parallel()
+	m := newMarketo(t, false)
+	srv := serve(t, programs.race, m)
+	faults := clientFaults()
+	if *minutes {
+		faults = append(faults, slowFaults()...)
+	}
+	want := map[string]expected{}
+	runCases(t, len(faults), func(i int) {
+		c := faults[i]
+		if c.marketo != nil {
+			m.set(c.name, c.marketo)
+		}
+		c.does(t, srv, m, c.name)
+	})
+	for _, c := range faults {
+		want[c.name] = expected{c.outcome, ""}
+	}
+	srv.recorded(want)
+	srv.clean()
+}
+
+// Requests that come in one write are answered in their order, each sent once.
+func TestPipelining(t *testing.T) {
+	t.Parallel()
+	m := newMarketo(t, false)
+	srv := serve(t, programs.race, m)
+	for _, d := range []door{srv.plain(), srv.tunnelled(), srv.secure()} {
+		a := srv.must(d)
+		var all strings.Builder
+		const n = 20
+		for i := range n {
+			fmt.Fprint(&all, post(fmt.Sprintf("%s-%d", d.name, i)))
+		}
+		if _, err := io.WriteString(a, all.String()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			name := fmt.Sprintf("%s-%d", d.name, i)
+			g := a.read("POST")
+			if g.status != 200 || g.header.Get("X-Seen") != "POST "+soapPath+" "+name || string(g.body) != soapSuccess {
+				t.Fatalf("%s: %s (%v) of %q", name, g, g.err, g.header.Get("X-Seen"))
+			}
+			if seen := m.seen(name); len(seen) != 1 || !seen[0].whole {
+				t.Errorf("%s: Marketo got %d", name, len(seen))
+			}
+		}
+		a.Close()
+	}
+	srv.clean()
+}
