@@ -117,13 +117,18 @@ func (w *world) clock(utc bool) time.Time {
 // damage reports what could not be read: a few lines on stderr, then only how many more. The rest of the captures is good, so it is
 // no reason to fail.
 type damage struct {
-	stderr io.Writer
-	count  int
+	stderr  io.Writer
+	count   int
+	dropped int
 }
 
 const maxDamageLines = 5
 
 func (d *damage) add(err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		d.dropped++ // retention removed it between the listing and the reading
+		return
+	}
 	if d.count++; d.count <= maxDamageLines {
 		fmt.Fprintf(d.stderr, "marketo-proxy: skipped: %s\n", printable(oneLine(err)))
 	}
@@ -132,6 +137,9 @@ func (d *damage) add(err error) {
 func (d *damage) end() {
 	if more := d.count - maxDamageLines; more > 0 {
 		fmt.Fprintf(d.stderr, "marketo-proxy: skipped: and %d more\n", more)
+	}
+	if d.dropped > 0 {
+		fmt.Fprintf(d.stderr, "marketo-proxy: skipped: %d captures that were dropped as the oldest while they were read\n", d.dropped)
 	}
 }
 
