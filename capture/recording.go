@@ -24,6 +24,7 @@ type Recorder struct {
 	Patience    time.Duration             // how long a body waits for a slow disk before it is given up; 0: two seconds
 	small       sync.Pool                 // *[smallBlock]byte
 	large       sync.Pool                 // *[largeBlock]byte
+	inDisk      atomic.Int32              // spools that wait for the disk
 	inMemory    atomic.Int64              // bytes of blocks in use
 }
 
@@ -327,7 +328,7 @@ func (b *Recording) Sum() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.lost, b.spool != nil && !b.spool.isDone():
+	case b.lost, b.spool != nil && (!b.spool.isDone() || b.spool.unhashed):
 		return nil
 	case b.hashing != nil:
 		return b.hashing.Sum(nil)

@@ -140,9 +140,7 @@ func TestSpoolFails(t *testing.T) {
 			t.Errorf("after %d: whole %v, size %d, sum %x", after, b.Whole(), b.Size(), b.Sum())
 		}
 		b.Release()
-		if !closed.Load() {
-			t.Error("the file stays open")
-		}
+		waitFor(t, closed.Load)
 	}
 	rec := &Recorder{MemoryLimit: 10, BodyLimit: 1 << 20, Spool: func() (SpoolFile, error) { return nil, errors.New("no files") }}
 	b := rec.New()
@@ -177,13 +175,45 @@ func TestSpoolHangs(t *testing.T) {
 		t.Errorf("a hanging disk held the stream up for %s", took)
 	}
 	close(hang)
-	for range 200 {
-		if closed.Load() {
+	waitFor(t, closed.Load)
+}
+
+// waitFor waits for what a goroutine does after it was told to.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for range 500 {
+		if done() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("the file stays open after the disk answered")
+	t.Fatal("it did not happen within 5 s")
+}
+
+// A disk that hangs while a crowd of large bodies passes must not take a thread of the system for each.
+func TestHangingDiskTakesFewThreads(t *testing.T) {
+	hang := make(chan struct{})
+	var waiting atomic.Int32
+	rec := &Recorder{MemoryLimit: 10, BodyLimit: 1 << 20, Patience: time.Millisecond, Spool: func() (SpoolFile, error) {
+		waiting.Add(1)
+		<-hang
+		return nil, errors.New("late")
+	}}
+	var all []*Recording
+	for range 2 * maxInDisk {
+		b := rec.New()
+		_, _ = b.Write(make([]byte, 100))
+		b.Finish(true)
+		all = append(all, b)
+	}
+	waitFor(t, func() bool { return waiting.Load() == maxInDisk })
+	close(hang)
+	for _, b := range all {
+		if b.Whole() {
+			t.Error("a body that was not kept says it is whole")
+		}
+		b.Release()
+	}
 }
 
 // A crowd of large bodies must not take a megabyte each.

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"sync/atomic"
 
 	"marketo-proxy/journal"
 )
@@ -15,6 +17,7 @@ type Store struct {
 	journal *journal.Journal
 	proxy   Proxy
 	limit   int64           // bytes of a body that are kept
+	big     atomic.Int32    // large exchanges that are being written
 	secrets func() []string // values that must not be written, besides those that their names give away
 }
 
@@ -34,7 +37,14 @@ func (s *Store) Save(e *Exchange) <-chan error {
 		}
 	}
 	done := make(chan error, 1)
+	if s.big.Add(1) > maxInDisk {
+		s.big.Add(-1)
+		e.Release()
+		done <- fmt.Errorf("capture: %w", journal.ErrQueueFull)
+		return done
+	}
 	go func() {
+		defer s.big.Add(-1)
 		defer e.Release()
 		done <- s.saveBig(e)
 	}()
@@ -78,7 +88,13 @@ func (e *Exchange) recorded() (n int64) {
 
 // Recorder returns a recorder that spools to the journal's directory.
 func (s *Store) Recorder(memoryLimit int64) *Recorder {
-	return &Recorder{MemoryLimit: memoryLimit, BodyLimit: s.limit, Spool: func() (SpoolFile, error) { return s.journal.Spool() }}
+	return &Recorder{MemoryLimit: memoryLimit, BodyLimit: s.limit, Spool: func() (SpoolFile, error) {
+		spool, err := s.journal.Spool()
+		if err != nil {
+			return nil, err // not a nil *journal.Spool, which is no nil SpoolFile
+		}
+		return spool, nil
+	}}
 }
 
 var _ io.WriterTo = (*journal.Spool)(nil) // the journal copies it inside the kernel

@@ -196,6 +196,30 @@ func TestJournalFull(t *testing.T) {
 	}
 }
 
+// Where no spool file can be had, the body is cut, and nothing else happens.
+func TestNoSpool(t *testing.T) {
+	dir := t.TempDir()
+	j, err := journal.Open(journal.Options{Dir: dir, MaxSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close(context.Background())
+	s := NewStore(j, Proxy{}, 64<<20, nil)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file in place of the directory
+		t.Fatal(err)
+	}
+	b := s.Recorder(10).New()
+	_, _ = b.Write(make([]byte, 100))
+	b.Finish(true)
+	if b.Whole() || b.Size() != 100 || b.Sum() == nil {
+		t.Errorf("whole %v, size %d, sum %x", b.Whole(), b.Size(), b.Sum())
+	}
+	b.Release()
+}
+
 // Any bytes make a line that reads back to the same text.
 func TestAnyTextReadsBack(t *testing.T) {
 	j, dir := openJournal(t)
