@@ -205,14 +205,19 @@ func (b *Recording) send(p piece) {
 		return
 	default:
 	}
-	timer := time.NewTimer(b.rec.patience())
-	defer timer.Stop()
-	select {
-	case b.spool.pieces <- p:
-	case <-timer.C:
-		b.lost = true
-		b.rec.free(p.data)
+	began := time.Now()
+	for !b.lost {
+		timer := time.NewTimer(b.rec.patience())
+		select {
+		case b.spool.pieces <- p:
+			timer.Stop()
+			return
+		case <-timer.C:
+			// The first hash of a large body takes its time; that is no disk that hangs.
+			b.lost = !b.spool.hashing.Load() || time.Since(began) > diskPatience
+		}
 	}
+	b.rec.free(p.data)
 }
 
 func (r *Recorder) patience() time.Duration {

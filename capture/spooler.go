@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"sync/atomic"
 )
 
 // maxInDisk is how many spools may wait for the disk at once. Each of them holds a thread of the operating system while it does, of
@@ -27,6 +28,7 @@ type spooler struct {
 	hash    hash.Hash // of everything, once some piece was not written
 
 	unhashed bool // hash lacks something
+	hashing  atomic.Bool
 }
 
 // piece is a block of a body: its first keep bytes are to be written, all of it belongs to the hash.
@@ -86,6 +88,8 @@ func (s *spooler) startHash() {
 		return
 	}
 	s.unhashed = true
+	s.hashing.Store(true)
+	defer s.hashing.Store(false)
 	s.disk(func() {
 		_, err := io.Copy(s.hash, io.NewSectionReader(s.file, 0, s.written))
 		s.unhashed = err != nil

@@ -76,6 +76,10 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 
 // ServeHTTP is the door for what arrives on the listeners.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		// Also for what is refused: the server drains it. net/http sets the deadline anew for the next request.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readGrace))
+	}
 	switch {
 	case r.Method == http.MethodConnect:
 		p.goproxy.ServeHTTP(w, r)
@@ -251,8 +255,10 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	b.read += int64(n)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{}) // the server watches the connection for a hang-up from here on
+	if err == io.EOF {
+		// The server watches the connection for a hang-up from here on. After any other end the deadline stays: the server
+		// drains what is left of a body before it closes the connection.
+		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }

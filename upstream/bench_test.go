@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +18,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"context"
 
 	"marketo-proxy/upstream"
 )
@@ -39,17 +37,18 @@ func answerer(tb testing.TB, secure bool) (base string, config *tls.Config) {
 		helper.Close()
 		scheme = "https"
 	}
-	tb.Cleanup(func() { _ = l.Close() })
+	var wg sync.WaitGroup
+	tb.Cleanup(func() { _ = l.Close(); wg.Wait() })
 	body := strings.Repeat("<item>value</item>", 228) // 4,104 bytes
 	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/xml;charset=UTF-8\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\nServer: nginx\r\n" +
 		"Cache-Control: no-cache\r\nConnection: keep-alive\r\nVary: Accept-Encoding\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
-	go func() {
+	wg.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
+			wg.Go(func() {
 				defer func() { _ = c.Close() }()
 				br := bufio.NewReaderSize(c, 8<<10)
 				for {
@@ -73,30 +72,32 @@ func answerer(tb testing.TB, secure bool) (base string, config *tls.Config) {
 						return
 					}
 				}
-			}()
+			})
 		}
-	}()
+	})
 	return scheme + "://" + l.Addr().String(), config
 }
 
 type subject struct {
 	name string
-	call func(*http.Request) (*http.Response, error)
+	call func(*http.Request) (*http.Response, error) // and reads the answer of an answerer
+	open func(*http.Request) (*http.Response, error)
 }
 
-func subjects(config *tls.Config) []subject {
+func subjects(tb testing.TB, config *tls.Config) []subject {
 	ours := &upstream.Transport{TLSConfig: config}
 	std := &http.Transport{
 		TLSClientConfig: config, MaxIdleConnsPerHost: 256, DisableCompression: true, WriteBufferSize: 8 << 10, ReadBufferSize: 8 << 10,
 		IdleConnTimeout: 55 * time.Second, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
+	tb.Cleanup(func() { ours.CloseIdleConnections(); std.CloseIdleConnections() })
 	return []subject{
 		{"upstream", func(r *http.Request) (*http.Response, error) {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
 			trace := &upstream.Trace{WroteRequest: func() {}}
 			return drain(ours.Do(ctx, r, trace))
-		}},
+		}, ours.RoundTrip},
 		{"net-http", func(r *http.Request) (*http.Response, error) {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
@@ -107,7 +108,7 @@ func subjects(config *tls.Config) []subject {
 				GetConn: func(string) { mark(0) }, GotConn: func(httptrace.GotConnInfo) { mark(1) },
 				WroteRequest: func(httptrace.WroteRequestInfo) { mark(2) }, GotFirstResponseByte: func() { mark(3) },
 			}))))
-		}},
+		}, std.RoundTrip},
 	}
 }
 
@@ -145,12 +146,63 @@ func BenchmarkCall(b *testing.B) {
 		base, config := answerer(b, secure)
 		body := bytes.Repeat([]byte("x"), 2<<10)
 		for _, clients := range []int{1, 64} {
-			for _, s := range subjects(config) {
+			for _, s := range subjects(b, config) {
 				b.Run(fmt.Sprintf("tls=%t/clients=%d/%s", secure, clients, s.name), func(b *testing.B) {
 					b.ReportAllocs()
 					began := cpu()
 					run(b, s, base, body, clients, b.N)
 					b.ReportMetric(float64(cpu()-began)/float64(b.N), "cpu-ns/op")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkLarge makes calls with 500 KB that stream, and with answers of 10 MB, sized and in chunks of 8 KB.
+func BenchmarkLarge(b *testing.B) {
+	for _, secure := range []bool{false, true} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			block := make([]byte, 8<<10)
+			switch r.URL.Path {
+			case "/sized":
+				w.Header().Set("Content-Length", strconv.Itoa(10<<20))
+				fallthrough
+			case "/chunked":
+				for range 10 << 20 / len(block) {
+					_, _ = w.Write(block)
+				}
+			}
+		}))
+		if secure {
+			s.StartTLS()
+		} else {
+			s.Start()
+		}
+		b.Cleanup(s.Close)
+		config := s.Client().Transport.(*http.Transport).TLSClientConfig
+		upload := make([]byte, 500<<10)
+		for _, path := range []string{"/sized", "/chunked", "/upload"} {
+			for _, t := range subjects(b, config) {
+				b.Run(fmt.Sprintf("tls=%t%s/%s", secure, path, t.name), func(b *testing.B) {
+					b.ReportAllocs()
+					buf := make([]byte, 32<<10)
+					began := cpu()
+					for b.Loop() {
+						req, _ := http.NewRequest(http.MethodPost, s.URL+path, nil)
+						if path == "/upload" {
+							req.Body, req.ContentLength = streamed{bytes.NewReader(upload)}, int64(len(upload))
+						}
+						resp, err := t.open(req)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{resp.Body}, buf); err != nil {
+							b.Fatal(err)
+						}
+						_ = resp.Body.Close()
+					}
+					b.ReportMetric(float64(cpu()-began)/float64(b.N)/1000, "cpu-µs/op")
 				})
 			}
 		}
@@ -173,5 +225,3 @@ func run(tb testing.TB, s subject, base string, body []byte, clients, calls int)
 	}
 	wg.Wait()
 }
-
-var _ = runtime.NumCPU

@@ -132,8 +132,12 @@ func (x *exchange) readChunks(p []byte) (n int, err error) {
 			if n == len(p) || !wait && x.in.buffered() == 0 {
 				return n, nil
 			}
+			if x.taken > wideSize && x.in.buffered() == 0 {
+				x.in.widen()
+			}
 			m, err := x.in.read(p[n:][:min(int64(len(p)-n), x.left)])
 			n += m
+			x.taken += int64(m)
 			if x.left -= int64(m); x.left == 0 {
 				x.chunk = chunkEnd
 			}

@@ -64,7 +64,7 @@ func TestCancel(t *testing.T) {
 			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 			began := time.Now()
 			res := call(r.up, req.WithContext(ctx))
-			if d := time.Since(began); d < 50*time.Millisecond || d > 2*time.Second {
+			if d := time.Since(began); d < 50*time.Millisecond || d > 10*time.Second {
 				t.Errorf("it took %v", d)
 			}
 			if !errors.Is(res.err, cause) || !errors.Is(res.err, context.Canceled) {

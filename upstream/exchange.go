@@ -31,6 +31,7 @@ type exchange struct {
 	kind     bodyKind
 	chunk    chunkState
 	left     int64 // of a sized body or a chunk
+	taken    int64 // bytes of a chunked body so far
 	overhead int64 // what chunks cost beyond a fair share
 	reusable bool
 
@@ -50,10 +51,10 @@ func (x *exchange) run(c *conn) error {
 	}
 	x.send()
 	var err error
-	if x.sendErr != nil && c.reused && !c.wire.wrote.Load() {
+	if x.sendErr != nil && !c.wire.wrote.Load() {
 		err = x.sendErr
 	} else {
-		err = x.receive() // also after a failed write: whoever hung up on the request may have said why
+		err = x.receive() // also after a write that failed midway: whoever hung up on the request may have said why
 	}
 	if err != nil {
 		x.finish(false)

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -138,16 +137,13 @@ func frame(resp *http.Response, isHead bool) (kind bodyKind, length int64, reusa
 		}
 	}
 	if chunked {
-		delete(resp.Header, "Content-Length")
 		if resp.Trailer, err = announcedTrailer(resp.Header); err != nil {
 			return 0, 0, false, err
 		}
 	}
 	switch bodiless := resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified; {
 	case isHead:
-		if resp.ContentLength = announced; chunked {
-			resp.ContentLength = -1
-		}
+		resp.ContentLength = announced
 		return noBody, 0, reusable, nil
 	case bodiless:
 		if resp.StatusCode == http.StatusNoContent && (chunked || announced > 0) {
@@ -155,6 +151,7 @@ func frame(resp *http.Response, isHead bool) (kind bodyKind, length int64, reusa
 		}
 		return noBody, 0, reusable, nil
 	case chunked:
+		delete(resp.Header, "Content-Length") // which does not say how long the body is
 		resp.ContentLength = -1
 		return chunkedBody, 0, reusable, nil
 	case hasLength:
@@ -226,9 +223,4 @@ func cut(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// strictLines tells whether every line ends in CRLF.
-func strictLines(b []byte) bool {
-	return bytes.Count(b, []byte("\n")) == bytes.Count(b, []byte("\r\n"))
 }

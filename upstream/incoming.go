@@ -6,7 +6,10 @@ import (
 	"sync"
 )
 
-const incomingSize = 8 << 10
+const (
+	incomingSize = 8 << 10
+	wideSize     = 32 << 10
+)
 
 // incoming reads a connection through a buffer. An error is kept until what came before it was taken.
 type incoming struct {
@@ -14,9 +17,13 @@ type incoming struct {
 	buf  []byte
 	r, w int // buf[r:w] is what was read and not taken
 	err  error
+	own  []byte // what buf was before widen
 }
 
-var incomings = sync.Pool{New: func() any { return &incoming{buf: make([]byte, incomingSize)} }}
+var (
+	incomings = sync.Pool{New: func() any { return &incoming{buf: make([]byte, incomingSize)} }}
+	wides     = sync.Pool{New: func() any { return new([wideSize]byte) }}
+)
 
 func newIncoming(src io.Reader) *incoming {
 	in := incomings.Get().(*incoming)
@@ -26,11 +33,25 @@ func newIncoming(src io.Reader) *incoming {
 
 // release gives the memory back; in must not be used any more.
 func (in *incoming) release() {
+	if in.own != nil {
+		if len(in.buf) == wideSize {
+			wides.Put((*[wideSize]byte)(in.buf))
+		}
+		in.buf = in.own
+	}
 	if len(in.buf) > incomingSize {
 		in.buf = make([]byte, incomingSize) // one long head does not make every buffer a large one
 	}
 	*in = incoming{buf: in.buf}
 	incomings.Put(in)
+}
+
+// widen reads more at once from now on, as is good for a long body in pieces. Nothing must be buffered.
+func (in *incoming) widen() {
+	if in.own == nil {
+		in.own, in.buf = in.buf, wides.Get().(*[wideSize]byte)[:]
+		in.r, in.w = 0, 0
+	}
 }
 
 func (in *incoming) buffered() int { return in.w - in.r }

@@ -23,19 +23,19 @@ func TestStaleConnections(t *testing.T) {
 		end  func(*peer) // what the server does to the idle connection
 	}{
 		{"closed", func(p *peer) { _ = p.Close() }},
-		{"half closed", func(p *peer) { _ = p.CloseWrite() }},
+		{"half closed", func(p *peer) { p.closeWrite() }},
 		{"reset", func(p *peer) { p.reset() }},
 		{"spoke", func(p *peer) { p.say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ended := make(chan bool, 1)
+			end, ended := make(chan bool), make(chan bool)
 			r := newRig(t, func(p *peer, n int) {
 				if req, _ := p.request(); req == nil {
 					return
 				}
 				p.say(hello)
 				if n == 1 {
-					time.Sleep(20 * time.Millisecond) // or the client sees it at the end of the answer
+					<-end
 					c.end(p)
 					ended <- true
 				}
@@ -45,8 +45,8 @@ func TestStaleConnections(t *testing.T) {
 			if r.up.Idle() != 1 {
 				t.Fatal("the connection is not in the pool")
 			}
+			end <- true
 			<-ended
-			time.Sleep(20 * time.Millisecond)
 			want(t, r.post("2"), 200, "hello") // a POST, so it was not sent in vain
 			if n := r.conns.Load(); n != 2 {
 				t.Errorf("%d connections", n)
@@ -114,9 +114,66 @@ func TestEndsAfterRequest(t *testing.T) {
 	}
 }
 
+// failing is a connection whose writes fail, once it is told so, before a byte of them is out.
+type failing struct {
+	*net.TCPConn
+	now *atomic.Bool
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.now.CompareAndSwap(true, false) {
+		return 0, syscall.EPIPE
+	}
+	return f.TCPConn.Write(p)
+}
+
+// A request of which nothing was written goes to a new connection, whatever it is; and to one only.
+func TestNothingWritten(t *testing.T) {
+	var now atomic.Bool
+	var received atomic.Int64
+	always := false
+	r := newRig(t, serve(func(_, _ int, _ *http.Request, body string) string {
+		received.Add(1)
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}))
+	r.up.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if always {
+			now.Store(true)
+		}
+		return &failing{c.(*net.TCPConn), &now}, nil
+	}
+	large := strings.Repeat("x", 50<<10)
+	for name, req := range map[string]func() *http.Request{
+		"memory":   func() *http.Request { return r.request("POST", strings.NewReader("small")) },
+		"larger":   func() *http.Request { return r.request("POST", strings.NewReader(large)) },
+		"streamed": func() *http.Request { return r.upload(streamed{strings.NewReader(large)}, -1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			always = false
+			want(t, r.post("first"), 200, "first")
+			conns, got := r.conns.Load(), received.Load()
+			now.Store(true)
+			res := r.do(req())
+			if res.err != nil || received.Load() != got+1 || r.conns.Load() != conns+1 {
+				t.Errorf("%v; received %d times; %d new connections", res.err, received.Load()-got, r.conns.Load()-conns)
+			}
+			always = true
+			now.Store(true)
+			if res := r.do(req()); !errors.Is(res.err, syscall.EPIPE) || r.conns.Load() > conns+2 {
+				t.Errorf("%v; %d new connections", res.err, r.conns.Load()-conns)
+			}
+			now.Store(false)
+		})
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	r := newRig(t, always(hello))
-	r.up.IdleTimeout = 50 * time.Millisecond
+	r.up.IdleTimeout = 500 * time.Millisecond
 	for round := range 2 {
 		want(t, r.get(), 200, "hello")
 		if r.up.Idle() != 1 {

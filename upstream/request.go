@@ -39,6 +39,9 @@ var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4<<10)}
 
 // release gives the memory back. It must be called once, by the last who uses it.
 func (b *buffer) release() {
+	if cap(b.b) > 2*memoryBody {
+		return // one long head does not make every buffer a large one
+	}
 	b.b = b.b[:0]
 	buffers.Put(b)
 }

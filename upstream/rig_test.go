@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,9 +24,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // peer is the other side of one connection.
 type peer struct {
 	t *testing.T
-	*net.TCPConn
+	net.Conn
 	br *bufio.Reader
 }
+
+func (p *peer) closeWrite() { _ = p.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 // request reads one request whole. The body is nil if the client ended first.
 func (p *peer) request() (*http.Request, string) {
@@ -43,7 +47,7 @@ func (p *peer) say(s string) { _, _ = io.WriteString(p, s) }
 
 // reset closes the connection with a RST.
 func (p *peer) reset() {
-	_ = p.SetLinger(0)
+	_ = p.Conn.(*net.TCPConn).SetLinger(0)
 	_ = p.Close()
 }
 
@@ -62,6 +66,31 @@ func newRig(t *testing.T, script func(p *peer, n int)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, up: new(upstream.Transport), url: "http://" + l.Addr().String()}
+	r.start(l, script)
+	return r
+}
+
+// newLocalRig is one over Unix sockets, for tests that make so many connections that the machine would run out of ports.
+func newLocalRig(t *testing.T, script func(p *peer, n int)) *rig {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "upstream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
+	}
+	r := &rig{t: t, up: &upstream.Transport{DialContext: dial}, url: "http://upstream.test"}
+	r.start(l, script)
+	return r
+}
+
+func (r *rig) start(l net.Listener, script func(p *peer, n int)) {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
@@ -79,11 +108,11 @@ func newRig(t *testing.T, script func(p *peer, n int)) *rig {
 			n := int(r.conns.Add(1))
 			wg.Go(func() {
 				defer func() { _ = c.Close() }()
-				script(&peer{t, c.(*net.TCPConn), bufio.NewReader(c)}, n)
+				script(&peer{r.t, c, bufio.NewReader(c)}, n)
 			})
 		}
 	})
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		r.up.CloseIdleConnections()
 		_ = l.Close()
 		mu.Lock()
@@ -93,7 +122,6 @@ func newRig(t *testing.T, script func(p *peer, n int)) *rig {
 		mu.Unlock()
 		wg.Wait()
 	})
-	return r
 }
 
 // serve answers every request with the bytes that answer gives for it, and ends the connection after an empty one.
@@ -180,12 +208,12 @@ func want(t *testing.T, res result, status int, body string) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not within 5 s: %s", what)
+	t.Fatalf("not within 20 s: %s", what)
 }
 
 func timeout(t *testing.T, d time.Duration) context.Context {

@@ -55,8 +55,8 @@ func (u *upload) run(memory []byte) {
 		}
 	}
 	close(u.done)
-	if u.ofBody {
-		u.c.abort() // the other side can't be told in another way; whoever reads the answer finds the error in done
+	if u.ofBody || u.err != nil && !u.c.wire.wrote.Load() {
+		u.c.abort() // no answer is to be expected; who waits for one finds the reason in err
 	}
 }
 

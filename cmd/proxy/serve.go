@@ -197,6 +197,9 @@ func (p *process) observe(metrics http.Handler) http.Handler {
 	return mux
 }
 
+// settleTime is how long calls that were cut may take to hand their captures over.
+const settleTime = 3 * time.Second
+
 // stop ends it in the order that loses nothing: no new calls, the calls in flight to their end, then what they wrote, and last
 // the port where one can see it happen.
 func (p *process) stop(patience time.Duration) error {
@@ -223,6 +226,9 @@ func (p *process) stop(patience time.Duration) error {
 	}
 	if cut != nil {
 		cut = fmt.Errorf("calls were cut off, they took longer than --shutdown-timeout %s", patience)
+	}
+	for deadline := time.Now().Add(settleTime); p.transport != nil && p.transport.InFlight() > 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond) // calls that were cut are written down, too
 	}
 	flush, cancelFlush := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancelFlush()
