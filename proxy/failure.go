@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"marketo-proxy/classify"
+	"marketo-proxy/upstream"
 )
 
 // Causes with which a call's context is cancelled.
@@ -74,10 +75,9 @@ func explain(ctx context.Context, err error, gone bool) failure {
 		return failure{classify.Transport, http.StatusGatewayTimeout, "timeout: Marketo could not be reached in time"}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return failure{classify.Transport, http.StatusBadGateway, "reset: Marketo reset the connection"}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		err != nil && strings.Contains(err.Error(), "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return failure{classify.Transport, http.StatusBadGateway, "cut off: the connection ended before the answer was complete"}
-	case err != nil && strings.Contains(err.Error(), "malformed"):
+	case errors.Is(err, upstream.ErrMalformed):
 		return failure{classify.Transport, http.StatusBadGateway, "protocol: what came back is not HTTP"}
 	}
 	return failure{classify.Transport, http.StatusBadGateway, "no answer came from Marketo"}

@@ -31,7 +31,6 @@ type answer struct {
 	rec     *capture.Recording
 
 	queue    queue
-	received int64
 	last     int   // bytes of the last read that are still in the queue's tail
 	ended    bool  // upstream's end was seen
 	err      error // how it ended, when not well
@@ -90,21 +89,16 @@ func (a *answer) verdict() classify.Verdict {
 	return a.reader.Verdict()
 }
 
-// fill reads once from upstream.
+// fill reads once from upstream, whose io.EOF comes with the last bytes where the length is known: before they are given, the verdict
+// is final.
 func (a *answer) fill() {
 	room := a.queue.room()
 	began := time.Now()
 	n, err := a.resp.Body.Read(room)
-	if n > 0 && err == nil && a.resp.ContentLength >= 0 && a.received+int64(n) >= a.resp.ContentLength {
-		// The last byte is here; the end itself costs no waiting, and frees the connection.
-		var none [1]byte
-		_, err = a.resp.Body.Read(none[:])
-	}
 	a.c.upstreamTime += time.Since(began)
 	if n > 0 {
 		a.queue.grow(n)
 		a.last = n
-		a.received += int64(n)
 		_, _ = a.rec.Write(room[:n])
 		if a.reader != nil {
 			_, _ = a.decoder.Write(room[:n])

@@ -13,7 +13,8 @@ type hostKey struct {
 }
 
 // pool holds idle connections, those of a host on a stack: the last one in is the first one out, so that under less load the older
-// ones time out. One timer, which runs only while there is an idle connection, closes those.
+// ones time out. One timer, which runs only while there is an idle connection, closes those, and those that the other side has
+// closed, which would hold a file each until they are used.
 type pool struct {
 	mu     sync.Mutex
 	idle   map[hostKey][]*conn // oldest first
@@ -51,19 +52,21 @@ func (p *pool) push(c *conn, most int, timeout time.Duration) bool {
 	p.idle[c.key] = append(p.idle[c.key], c)
 	p.n++
 	if p.timer == nil {
-		p.timer = time.AfterFunc(timeout, func() { p.sweep(timeout) })
+		p.timer = time.AfterFunc(min(timeout, sweepInterval), func() { p.sweep(timeout) })
 	}
 	return true
 }
 
-// sweep closes what has been idle for too long.
+const sweepInterval = 5 * time.Second
+
+// sweep closes what has been idle for too long, or is dead.
 func (p *pool) sweep(timeout time.Duration) {
 	for _, c := range p.expired(timeout) {
 		c.close()
 	}
 }
 
-// expired removes what has been idle for timeout, and sets the timer for the next.
+// expired removes what has been idle for timeout, or is dead, and sets the timer for the next time.
 func (p *pool) expired(timeout time.Duration) (old []*conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,19 +74,20 @@ func (p *pool) expired(timeout time.Duration) (old []*conn) {
 		return nil // cleared just now
 	}
 	now := time.Now()
-	next := timeout
+	next := min(timeout, sweepInterval)
 	for key, stack := range p.idle {
-		fresh := slices.IndexFunc(stack, func(c *conn) bool { return now.Sub(c.idleSince) < timeout })
-		if fresh < 0 {
-			fresh = len(stack)
-		}
-		old = append(old, stack[:fresh]...)
-		if fresh == len(stack) {
+		kept := slices.DeleteFunc(stack, func(c *conn) bool {
+			left := timeout - now.Sub(c.idleSince)
+			if left > 0 && c.wire.quiet() {
+				next = min(next, left)
+				return false
+			}
+			old = append(old, c)
+			return true
+		})
+		if p.idle[key] = kept; len(kept) == 0 {
 			delete(p.idle, key)
-			continue
 		}
-		p.idle[key] = slices.Delete(stack, 0, fresh)
-		next = min(next, timeout-now.Sub(stack[0].idleSince))
 	}
 	p.n -= len(old)
 	if p.n == 0 {

@@ -186,6 +186,18 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+// A connection that the other side has closed does not hold its file until it is used or too old.
+func TestDeadConnectionsAreSwept(t *testing.T) {
+	r := newRig(t, func(p *peer, _ int) {
+		if req, _ := p.request(); req != nil {
+			p.say(hello) // and hangs up
+		}
+	})
+	r.up.IdleTimeout = time.Hour
+	want(t, r.get(), 200, "hello")
+	eventually(t, "the dead connection is closed", func() bool { return r.up.Idle() == 0 })
+}
+
 func TestMaxIdlePerHostAndOrder(t *testing.T) {
 	release := make(chan bool)
 	r := newRig(t, serve(func(n, _ int, req *http.Request, _ string) string {
