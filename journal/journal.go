@@ -67,6 +67,7 @@ type Journal struct {
 	quit     chan struct{} // closed by Close
 	written  chan struct{} // closed when the writer has ended
 	tidied   chan struct{} // closed when the keeper has ended
+	vanished atomic.Bool   // a spool found no directory; the writer is to look
 	stopping atomic.Bool
 	sealing  sync.Mutex  // held while a segment is compressed, or the directory read
 	dropping sync.Mutex  // one goroutine at a time makes room

@@ -25,6 +25,10 @@ func (j *Journal) Spool() (*Spool, error) {
 	if err != nil {
 		f, err = named(j.dir)
 	}
+	if gone(err) {
+		j.vanished.Store(true) // only the writer makes the directory again
+		poke(j.wake)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: spool: %w", err)
 	}

@@ -18,6 +18,9 @@ func (j *Journal) write() {
 		case <-j.quit:
 			quit = true
 		}
+		if j.vanished.Swap(false) {
+			_ = j.ready(0) // whoever writes next is told
+		}
 		for {
 			runtime.Gosched() // whoever was just acknowledged may have the next record at hand; it shares this commit then
 			lines, bulky := j.takeLines(), j.takeBulky()

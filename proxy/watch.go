@@ -30,12 +30,12 @@ type answer struct {
 	decoder *decode.Writer
 	rec     *capture.Recording
 
-	queue    queue
-	last     int   // bytes of the last read that are still in the queue's tail
-	ended    bool  // upstream's end was seen
-	err      error // how it ended, when not well
-	final    classify.Verdict
-	closed   bool
+	queue  queue
+	last   int   // bytes of the last read that are still in the queue's tail
+	ended  bool  // upstream's end was seen
+	err    error // how it ended, when not well
+	final  classify.Verdict
+	closed bool
 }
 
 func (a *answer) begin(resp *http.Response) {
