@@ -116,7 +116,7 @@ func TestIdleCrowd(t *testing.T) {
 	}
 	srv.eventually("the crowd", func() (bool, string) {
 		n := srv.held().files - srv.base.files
-		return n >= idleSize, fmt.Sprintf("%d connections", n)
+		return n >= idleSize-8, fmt.Sprintf("%d connections", n) // a file that was open at the start may be closed by now
 	})
 	began := time.Now()
 	const calls = 200
