@@ -33,9 +33,11 @@ type line struct {
 
 // compose reads every body once, so that what the line says of them, and its size, are known before it is written.
 func (s *Store) compose(e *Exchange) *line {
-	values := e.Secrets
-	if s.secrets != nil {
-		values = append(slices.Clip(values), s.secrets()...)
+	var values []string
+	for _, secrets := range []func() []string{e.Secrets, s.secrets} {
+		if secrets != nil {
+			values = append(values, secrets()...)
+		}
 	}
 	l := &line{exchange: e, limit: s.limit, redactor: redact.New(values...), plans: make([][2]plan, len(e.Attempts))}
 	for i, a := range e.Attempts {

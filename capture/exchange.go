@@ -22,10 +22,10 @@ type Exchange struct {
 	Attempts []*Attempt
 	Verdict  classify.Verdict // of the whole call
 	Renewal  Renewal
-	Duration time.Duration // to the end of the answer
-	Overhead time.Duration // the part of Duration that was neither Marketo's nor the application's
-	Captured bool          // a line for the journal was made
-	Secrets  []string      // values seen in this exchange that must not be written anywhere
+	Duration time.Duration   // to the end of the answer
+	Overhead time.Duration   // the part of Duration that was neither Marketo's nor the application's
+	Captured bool            // a line for the journal was made
+	Secrets  func() []string // values in this exchange that must not be written anywhere; nil: none. It may read recordings
 }
 
 // Renewal is what became of an expired signature; empty when none expired.

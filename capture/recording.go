@@ -244,6 +244,15 @@ func (b *Recording) Finish(whole bool) {
 	}
 }
 
+func (b *Recording) spooled() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.spool != nil
+}
+
 // Size is the number of bytes seen so far.
 func (b *Recording) Size() int64 {
 	if b == nil {

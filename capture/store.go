@@ -29,7 +29,7 @@ func NewStore(j *journal.Journal, proxy Proxy, bodyLimit int64, secrets func() [
 // Save makes the capture and hands it to the journal. It releases the exchange's recordings, and does not wait for the disk: the
 // channel gets nil once the capture is safe there, or why it is lost.
 func (s *Store) Save(e *Exchange) <-chan error {
-	if e.recorded() < bigExchange {
+	if e.recorded() < bigExchange && !e.spooled() { // nothing to wait for
 		l := s.compose(e)
 		if l.size() < bigExchange { // or it is larger decompressed
 			defer e.Release()
@@ -73,6 +73,16 @@ func (s *Store) saveBig(e *Exchange) error {
 		return err
 	}
 	return <-s.journal.Append(journal.Record{Source: spool, Size: spool.Size()})
+}
+
+// spooled tells whether a body has to be read from the disk.
+func (e *Exchange) spooled() bool {
+	for _, a := range e.Attempts {
+		if a.Request.Body.spooled() || a.Response != nil && a.Response.Body.spooled() {
+			return true
+		}
+	}
+	return false
 }
 
 // recorded is how many bytes of bodies the exchange has.

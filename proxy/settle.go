@@ -45,7 +45,7 @@ func (c *call) settle(v classify.Verdict) {
 		ex.Release()
 	} else {
 		ex.Captured = true
-		c.secrets()
+		ex.Secrets = c.secrets
 		saved := c.t.cfg.Keeper.Save(ex)
 		c.t.cfg.Observer.Finished(ex)
 		c.log()
@@ -91,10 +91,10 @@ func (c *call) finishRequest() {
 	}
 }
 
-// secrets notes the signatures of a failed call, so that they are masked wherever the answer may repeat them.
-func (c *call) secrets() {
+// secrets are the signatures of a failed call, which are masked wherever the answer may repeat them.
+func (c *call) secrets() (signatures []string) {
 	if c.entry.api != classify.SOAP {
-		return
+		return nil
 	}
 	for _, a := range c.ex.Attempts {
 		content, _, err := c.content(a.Request.Body.Open())
@@ -102,9 +102,10 @@ func (c *call) secrets() {
 			continue
 		}
 		if e, err := sign.ReadEnvelope(content); err == nil && e.Signature != "" {
-			c.ex.Secrets = append(c.ex.Secrets, e.Signature)
+			signatures = append(signatures, e.Signature)
 		}
 	}
+	return signatures
 }
 
 // log writes one line a call: a failure as a warning, one that is an answer in effect or the application's own doing as
