@@ -39,10 +39,13 @@ func (c *serveCommand) Run(w *world) error {
 	log.Info("serving", zap.Object("at", p), zap.String("captures", absolute(c.CaptureDir)), zap.String("version", build().Version))
 	select {
 	case <-w.ctx.Done():
+		log.Info("stopping", zap.Int64("in_flight", p.transport.InFlight()))
 	case err = <-p.failed:
 		log.Error("a listener failed", zap.Error(err))
 	}
-	return errors.Join(err, p.stop(c.ShutdownTimeout))
+	err = errors.Join(err, p.stop(c.ShutdownTimeout))
+	log.Info("stopped", zap.Error(err))
+	return err
 }
 
 // process is a running proxy with its listeners.
