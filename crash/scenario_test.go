@@ -27,12 +27,11 @@ type scenario struct {
 	breakIt func()
 	mend    func()
 	lasts   time.Duration // how long it stays broken; 0: a second
-	reasons []string      // with which captures may be lost
+	reasons []string      // with which captures may be lost; on a busy machine a few are late besides
 	spared  bool          // nothing is lost at all
 	drops   bool          // the oldest captures make room for the newest
 	gone    bool          // what was captured before is gone: someone deleted it
-	forgets bool          // the disk may forget that a file was removed
-	late    bool          // what is lost may be on disk later
+	forgets bool          // the disk may forget that a file was removed, or cut back to its last good line
 }
 
 // try runs a proxy through a scenario: traffic before, while and after the fault. No application may notice any of it but for the
@@ -67,7 +66,9 @@ func try(t *testing.T, s scenario) {
 	s.breakIt()
 	more(t, tr, 1)
 	time.Sleep(s.lasts)
-	during := srv.counts()
+	if !s.spared {
+		eventually(t, "something is lost", func() (bool, string) { return srv.counts().lostTotal() > 0, srv.stderr.String() })
+	}
 	mend()
 	mended := time.Now()
 
@@ -78,13 +79,11 @@ func try(t *testing.T, s scenario) {
 	stopProbes()
 	t.Logf("%d calls, %d failures, broken for %s: lost %v, slowest success %s, failure %s", tr.made, len(tr.failures),
 		mended.Sub(broken).Round(time.Millisecond), settled.lost, tr.slowest.Round(time.Millisecond), tr.longest.Round(time.Millisecond))
-	for reason := range settled.lost {
-		if !slices.Contains(s.reasons, reason) {
+	late := settled.lost["timeout"] // counted twice if they were written in the end
+	for reason, n := range settled.lost {
+		if busy := reason == "timeout" && n <= len(tr.failures)/20; !busy && !slices.Contains(s.reasons, reason) {
 			t.Errorf("captures are lost for the reason %q: %v", reason, settled.lost)
 		}
-	}
-	if lost := settled.lostTotal(); s.spared != (lost == 0) {
-		t.Errorf("lost %v, during the fault %v", settled.lost, during.lost)
 	}
 	if tr.longest > promised+slack || tr.slowest > slack {
 		t.Errorf("a failing call took %s, a successful one %s", tr.longest, tr.slowest)
@@ -95,10 +94,10 @@ func try(t *testing.T, s scenario) {
 	found := readShelf(t, s.captures)
 	missing := found.missing(t, tr.failures, !s.spared)
 	dropped := len(missing) - (len(tr.failures) - settled.saved)
-	if dropped < 0 || dropped > 0 && !s.drops && !s.gone {
+	if dropped < 0 && !s.forgets || dropped > 0 && !s.drops && !s.gone {
 		t.Errorf("%d of %d failures are missing, %d were counted as captured", len(missing), len(tr.failures), settled.saved)
 	}
-	if !s.late && len(tr.failures) != settled.saved+settled.lostTotal() {
+	if n := settled.saved + settled.lostTotal(); len(tr.failures) > n || len(tr.failures) < n-late {
 		t.Errorf("%d failures, %d captured, %d lost", len(tr.failures), settled.saved, settled.lostTotal())
 	}
 	for _, id := range missing {
