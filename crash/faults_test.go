@@ -74,17 +74,23 @@ func TestReadOnly(t *testing.T) {
 		mix:   mix{big: 5},
 		breakIt: func() {
 			bind(t, dir)
-			if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
-				t.Errorf("remount: %v", err)
-			}
+			remount(t, dir, unix.MS_RDONLY)
 		},
-		mend: func() {
-			if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_BIND, ""); err != nil {
-				t.Errorf("remount: %v", err)
-			}
-		},
+		mend:    func() { remount(t, dir, 0) },
 		reasons: []string{"read_only"},
 	})
+}
+
+// remount changes the flags of a bind mount. It can't become read-only while a file is open for writing there, as one is at most
+// moments.
+func remount(t *testing.T, dir string, flags uintptr) {
+	err := error(unix.EBUSY)
+	for end := time.Now().Add(20 * time.Second); errors.Is(err, unix.EBUSY) && time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		err = unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
+	}
+	if err != nil {
+		t.Errorf("remount: %v", err)
+	}
 }
 
 func bind(t *testing.T, dir string) {

@@ -94,7 +94,7 @@ func killInStorm(t *testing.T, srv *server) map[string]failure {
 				case n < 50:
 					kind = reset
 				case n < 53:
-					size = 1_500_000
+					size = 1_060_000 // goes to a file, and has room in memory until the disk has time
 				}
 				o, wrong, err := c.call(ctx, kind, rand.IntN(2000), size)
 				if err != nil {
