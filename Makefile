@@ -11,7 +11,7 @@ build:
 
 test: deps lint unit e2e
 
-# What the tests drive the proxy with: PHP's and Python's SOAP toolkits, and promtool.
+# What the tests need: PHP's and Python's SOAP toolkits, promtool, and file systems to break.
 deps:
 	@./tools/deps.sh
 
