@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,9 @@ type Recording struct {
 	closed  bool      // no more is recorded
 	cut     bool      // the body itself did not arrive whole
 	lost    bool      // the disk did not take what it should
+
+	senders  int // readers that outlive Release
+	released bool
 }
 
 // New starts a recording.
@@ -362,7 +366,48 @@ func (b *Recording) Sum() []byte {
 	return sum.Sum(nil)
 }
 
-// Release gives memory and file back.
+// OpenForSending is Open for a body that goes out again: it stays readable after Release, until it is closed, since whoever sends
+// it may still be at it when the exchange has ended. Close may come while a Read is under way, and waits for it.
+func (b *Recording) OpenForSending() io.ReadCloser {
+	r := b.Open()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.senders++
+	return &sending{recording: b, r: r}
+}
+
+type sending struct {
+	recording *Recording
+	mu        sync.Mutex
+	r         io.Reader // nil: closed
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.r == nil {
+		return 0, os.ErrClosed
+	}
+	return s.r.Read(p)
+}
+
+func (s *sending) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.r == nil {
+		return nil
+	}
+	s.r = nil
+	b := s.recording
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.senders--; b.senders == 0 && b.released {
+		b.free()
+	}
+	return nil
+}
+
+// Release gives memory and file back, once nobody sends the body any more.
 func (b *Recording) Release() {
 	if b == nil {
 		return
@@ -370,6 +415,12 @@ func (b *Recording) Release() {
 	b.Finish(false)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.released = true; b.senders == 0 {
+		b.free()
+	}
+}
+
+func (b *Recording) free() {
 	if !b.adopted {
 		for _, block := range b.blocks {
 			b.rec.free(block)

@@ -216,6 +216,41 @@ func TestHangingDiskTakesFewThreads(t *testing.T) {
 	}
 }
 
+// A body that is sent again is read after its exchange may have ended, as Marketo can answer before it took all of it. Its memory must
+// not become another body's meanwhile.
+func TestReadingOutlivesTheExchange(t *testing.T) {
+	for name, limit := range map[string]int64{"memory": 1 << 20, "spool": 10} {
+		rec := &Recorder{MemoryLimit: limit, BodyLimit: 64 << 20, Spool: file(t)}
+		body := bytes.Repeat([]byte("mine"), 50_000)
+		b := rec.New()
+		_, _ = b.Write(body)
+		b.Finish(true)
+		again := b.OpenForSending()
+		first := make([]byte, 1000)
+		if _, err := io.ReadFull(again, first); err != nil {
+			t.Fatal(err)
+		}
+		b.Release()
+		for range 50 {
+			other := rec.New()
+			_, _ = other.Write(bytes.Repeat([]byte("your"), 50_000))
+			other.Finish(true)
+			defer other.Release()
+		}
+		rest, err := io.ReadAll(again)
+		if err != nil || !bytes.Equal(append(first, rest...), body) {
+			t.Errorf("%s: %v, what is sent is not what was recorded", name, err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+		if n, err := again.Read(first); n != 0 || err == nil {
+			t.Errorf("%s: %d bytes after the end, %v", name, n, err)
+		}
+		_ = again.Close() // a second time has no effect
+	}
+}
+
 // A crowd of large bodies must not take a megabyte each.
 func TestMemoryIsShared(t *testing.T) {
 	rec := &Recorder{MemoryLimit: 1 << 20, BodyLimit: 64 << 20, Spool: file(t)}

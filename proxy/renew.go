@@ -34,7 +34,20 @@ func (c *call) renewal(a *answer) (*payload, capture.Renewal) {
 	if !body.Whole() {
 		return nil, capture.UnsupportedBody
 	}
-	content, gzipped, err := c.content(body.Open())
+	kept := body.OpenForSending()
+	p, why := c.resigned(kept, body.Size())
+	if p == nil || p.stream == nil {
+		_ = kept.Close() // it has nothing to fail with
+	}
+	if p != nil {
+		c.record(p)
+	}
+	return p, why
+}
+
+// resigned is the body that was kept, size bytes of it, with a new signature. Its stream, if it has one, reads from kept and closes it.
+func (c *call) resigned(kept io.ReadCloser, size int64) (*payload, capture.Renewal) {
+	content, gzipped, err := c.content(kept)
 	if err != nil {
 		return nil, capture.UnsupportedBody
 	}
@@ -52,18 +65,17 @@ func (c *call) renewal(a *answer) (*payload, capture.Renewal) {
 	signed, longer := c.signed(envelope, key)
 	p := &payload{length: -1, recording: c.t.cfg.Recorder.New()}
 	if !gzipped {
-		p.length = body.Size() + int64(longer)
+		p.length = size + int64(longer)
 	} else {
 		signed = compress(signed)
 	}
-	if body.Size() > smallBody {
-		p.stream = io.NopCloser(signed)
+	if size > smallBody {
+		p.stream = readCloser{signed, kept}
 	} else if p.data, err = io.ReadAll(signed); err != nil {
 		return nil, capture.UnsupportedBody
 	} else {
 		p.length = int64(len(p.data))
 	}
-	c.record(p)
 	return p, ""
 }
 
@@ -158,7 +170,7 @@ func (t *Transport) clock(h http.Header, now time.Time) {
 	t.cfg.Observer.ClockOffset(offset)
 }
 
-// compress gzips a stream as it is read. Abandoning the reader before its end leaks nothing once it is closed.
+// compress gzips a stream as it is read.
 func compress(r io.Reader) io.Reader {
 	return &compressor{src: r}
 }

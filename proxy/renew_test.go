@@ -267,3 +267,18 @@ func TestSignAlwaysWithWrongClock(t *testing.T) {
 		t.Errorf("%d requests, want 2 for the first call and 1 for the second", len(m.got))
 	}
 }
+
+// A header that names a capture is a promise: a healed call whose code is skipped has none.
+func TestRenewalOfASkippedCode(t *testing.T) {
+	r := newRig(t, &marketo{}, func(c *Config) { c.Skip = map[string]bool{"20016": true} })
+	resp, body, err := r.post(signedAt(time.Hour))
+	if err != nil || resp.StatusCode != 200 || body != successBody("") || resp.Header.Get("Marketo-Proxy-Attempts") != "2" {
+		t.Fatalf("%v %v %s", err, resp, body)
+	}
+	if id := resp.Header.Get("Marketo-Proxy-Capture"); id != "" || len(r.captures()) != 0 {
+		t.Errorf("the header names %q, %d captures", id, len(r.captures()))
+	}
+	if e := r.last(); e.Verdict.Outcome != classify.Recovered || e.Captured {
+		t.Errorf("%+v", e.Verdict)
+	}
+}

@@ -28,15 +28,7 @@ func (c *call) settle(v classify.Verdict) {
 	if last := ex.Last(); last != nil {
 		last.Verdict = v
 	}
-	ex.Verdict = v
-	if c.renewed() {
-		ex.Renewal = capture.RenewalFailed
-		if v.Outcome == classify.Success {
-			ex.Renewal = capture.RenewalRecovered
-			ex.Verdict = ex.Attempts[0].Verdict
-			ex.Verdict.Outcome = classify.Recovered
-		}
-	}
+	ex.Verdict, ex.Renewal = c.overall(v)
 	ex.Duration = c.t.now().Sub(ex.Started)
 	ex.Overhead = max(ex.Duration-c.upstreamTime-c.clientTime, 0)
 	if ex.Verdict.Outcome == classify.Success || c.skips(ex.Verdict) {
@@ -52,6 +44,19 @@ func (c *call) settle(v classify.Verdict) {
 		c.await(saved)
 	}
 	c.t.inFlight.Add(-1)
+}
+
+// overall is the verdict of the call whose last attempt has v, and what became of its renewal.
+func (c *call) overall(v classify.Verdict) (classify.Verdict, capture.Renewal) {
+	switch {
+	case !c.renewed():
+		return v, c.ex.Renewal
+	case v.Outcome == classify.Success:
+		v = c.ex.Attempts[0].Verdict
+		v.Outcome = classify.Recovered
+		return v, capture.RenewalRecovered
+	}
+	return v, capture.RenewalFailed
 }
 
 // await waits for the capture as long as the promise says.

@@ -174,7 +174,7 @@ func (c *call) outgoing(body *payload) *http.Request {
 func (c *call) respond(a *answer) *http.Response {
 	resp := a.resp
 	head := passable(resp.Header)
-	if v := a.verdict(); (v.Outcome != classify.Success || c.renewed()) && !c.skips(v) {
+	if v, _ := c.overall(a.verdict()); v.Outcome != classify.Success && !c.skips(v) {
 		head[headerCapture] = []string{c.ex.ID}
 	}
 	if len(c.ex.Attempts) > 1 {
