@@ -17,6 +17,7 @@ import (
 
 	"marketo-proxy/classify"
 	"marketo-proxy/decode"
+	"marketo-proxy/jsonscan"
 	"marketo-proxy/redact"
 )
 
@@ -294,34 +295,10 @@ func (c *utf8Check) ok() bool { return !c.invalid && len(c.rest) == 0 }
 type jsonText struct{ l *line }
 
 func (t jsonText) Write(p []byte) (int, error) {
-	start := 0
-	for i, c := range p {
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
-		t.bytes(p[start:i])
-		start = i + 1
-		switch c {
-		case '"', '\\':
-			t.bytes([]byte{'\\', c})
-		case '\n':
-			t.l.raw(`\n`)
-		case '\r':
-			t.l.raw(`\r`)
-		case '\t':
-			t.l.raw(`\t`)
-		default:
-			t.l.raw(fmt.Sprintf(`\u%04x`, c))
-		}
-	}
-	t.bytes(p[start:])
-	return len(p), t.l.err
-}
-
-func (t jsonText) bytes(p []byte) {
 	if t.l.err == nil {
-		_, t.l.err = t.l.w.Write(p)
+		t.l.err = jsonscan.Escape(t.l.w, p)
 	}
+	return len(p), t.l.err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/transform"
 
 	"marketo-proxy/capture"
+	"marketo-proxy/jsonscan"
 )
 
 // Bodies opens the content of one body of a capture; an empty one where there is none.
@@ -204,32 +205,8 @@ func (h *Writer) begin(v any) {
 type escaper struct{ h *Writer }
 
 func (e escaper) Write(p []byte) (int, error) {
-	start := 0
-	for i, c := range p {
-		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-			continue
-		}
-		e.bytes(p[start:i])
-		start = i + 1
-		switch c {
-		case '"', '\\':
-			e.bytes([]byte{'\\', c})
-		case '\n':
-			e.bytes([]byte(`\n`))
-		case '\r':
-			e.bytes([]byte(`\r`))
-		case '\t':
-			e.bytes([]byte(`\t`))
-		default:
-			e.bytes(fmt.Appendf(nil, `\u%04x`, c))
-		}
-	}
-	e.bytes(p[start:])
-	return len(p), nil
-}
-
-func (e escaper) bytes(p []byte) {
 	if e.h.err == nil {
-		_, e.h.err = e.h.w.Write(p)
+		e.h.err = jsonscan.Escape(e.h.w, p)
 	}
+	return len(p), nil
 }

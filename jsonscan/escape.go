@@ -2,6 +2,8 @@ package jsonscan
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -130,4 +132,44 @@ func unhex(c byte) rune {
 		return rune(c-'A') + 10
 	}
 	return -1
+}
+
+// Escape writes p, UTF-8, as it stands inside a JSON string. Pieces of a text may be written one after the other, wherever they
+// were cut. The delete character is escaped too: JSON would not ask for it, terminals do.
+func Escape(w io.Writer, p []byte) error {
+	start := 0
+	for i, c := range p {
+		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
+			continue
+		}
+		if start < i {
+			if _, err := w.Write(p[start:i]); err != nil {
+				return err
+			}
+		}
+		start = i + 1
+		var escape string
+		switch c {
+		case '"':
+			escape = `\"`
+		case '\\':
+			escape = `\\`
+		case '\n':
+			escape = `\n`
+		case '\r':
+			escape = `\r`
+		case '\t':
+			escape = `\t`
+		default:
+			escape = fmt.Sprintf(`\u%04x`, c)
+		}
+		if _, err := io.WriteString(w, escape); err != nil {
+			return err
+		}
+	}
+	if start == len(p) {
+		return nil
+	}
+	_, err := w.Write(p[start:])
+	return err
 }

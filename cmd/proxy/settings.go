@@ -49,7 +49,7 @@ type authorityFlags struct {
 type serveFlags struct {
 	Listen        string `help:"Where applications connect: reverse and forward proxy on one port." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	MetricsListen string `help:"Where /metrics and the health probes are." default:"127.0.0.1:9464" placeholder:"ADDR"`
-	AdminListen   string `help:"Where captures are shown in a browser, and their API." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	AdminListen   string `help:"Where the API of the captures is." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	TLSListen     string `name:"tls-listen" help:"As --listen over TLS, for clients that insist on https." placeholder:"ADDR"`
 	TLSCert       string `name:"tls-cert" help:"Certificate for --tls-listen in place of one from the interception CA." placeholder:"FILE"`
 	TLSKey        string `name:"tls-key" help:"Its private key." placeholder:"FILE"`
