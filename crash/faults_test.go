@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"marketo-proxy/built"
 )
 
 // A device that was full is written again once there is room, whoever makes it.
@@ -22,7 +24,7 @@ func TestFull(t *testing.T) {
 	disk := tmpfs(t, "16m")
 	filler := filepath.Join(disk, "filler")
 	try(t, scenario{
-		setup:   setup{captures: filepath.Join(disk, "captures"), program: race},
+		setup:   setup{captures: filepath.Join(disk, "captures"), program: built.Race},
 		mix:     mix{big: 20},
 		breakIt: func() { fill(t, disk, filler) },
 		mend:    func() { remove(t, filler) },
@@ -112,7 +114,7 @@ func TestJournalAborts(t *testing.T) {
 	path := serveFile(t, d)
 	disk := mountImage(t, path, "ext4", "")
 	try(t, scenario{
-		setup:   setup{captures: filepath.Join(disk, "captures"), program: race},
+		setup:   setup{captures: filepath.Join(disk, "captures"), program: built.Race},
 		breakIt: func() { d.set(faults{flushError: unix.EIO}) },
 		mend: func() {
 			d.set(faults{})
@@ -181,7 +183,7 @@ func TestHangs(t *testing.T) {
 	t.Parallel()
 	d := newDisk(formatted(t, 64<<20, "mkfs.ext4", "-q", "-F"))
 	try(t, scenario{
-		setup:   setup{captures: filepath.Join(mountDisk(t, d, ""), "captures"), program: race},
+		setup:   setup{captures: filepath.Join(mountDisk(t, d, ""), "captures"), program: built.Race},
 		breakIt: func() { d.set(faults{hang: true}) },
 		mend:    func() { d.set(faults{}) },
 		lasts:   7 * time.Second,

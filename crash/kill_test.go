@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 const (
@@ -43,7 +45,7 @@ func campaign(t *testing.T, rounds int) {
 	for round := range rounds {
 		s := setup{upstream: marketo.URL, captures: dir, args: []string{fmt.Sprint("--capture-max-size=", killSize)}}
 		if round%10 == 3 {
-			s.program = race // slower, so that it is hit at other moments
+			s.program = built.Race // slower, so that it is hit at other moments
 		}
 		if round%4 == 1 { // while it takes over what the last one left
 			srv := launch(t, s)

@@ -10,9 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
+
+	"marketo-proxy/built"
 )
 
 // programsEnv is where the programs are, for the process that runs the tests.
@@ -51,7 +52,7 @@ func run(m *testing.M) (int, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // one test runs the program as somebody else
 		return 1, err
 	}
-	if err := build(dir); err != nil {
+	if err := built.Build(dir, "-s -w"); err != nil {
 		return 1, err
 	}
 	runtime.LockOSThread() // the child ends with the thread that started it
@@ -66,32 +67,5 @@ func run(m *testing.M) (int, error) {
 	return 0, err
 }
 
-// The two builds of the program.
-const (
-	plain = "plain" // as it is shipped
-	race  = "race"  // with the race detector
-)
-
-func build(dir string) error {
-	var wg sync.WaitGroup
-	var errs [2]error
-	for i, b := range []struct {
-		env  string
-		args []string
-	}{
-		{"CGO_ENABLED=0", []string{"build", "-trimpath", "-o", filepath.Join(dir, plain), "../cmd/proxy"}},
-		{"CGO_ENABLED=1", []string{"build", "-race", "-o", filepath.Join(dir, race), "../cmd/proxy"}},
-	} {
-		wg.Go(func() {
-			cmd := exec.Command("go", b.args...)
-			cmd.Env = append(os.Environ(), b.env)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				errs[i] = fmt.Errorf("go %v: %w\n%s", b.args, err, out)
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs[:]...)
-}
-
+// program is the path of a build.
 func program(name string) string { return filepath.Join(os.Getenv(programsEnv), name) }

@@ -4,7 +4,6 @@ package crash
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,37 +12,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"marketo-proxy/built"
 )
 
 // patience is how long anything may take before a test gives up: generous, since the machine may be busy.
 const patience = 30 * time.Second
-
-// text is what a process has written so far. It may be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
-}
 
 // setup says how to serve.
 type setup struct {
@@ -62,8 +43,8 @@ type server struct {
 	t        *testing.T
 	cmd      *exec.Cmd
 	captures string
-	stderr   text
-	ended    chan struct{}     // closed when it has
+	stderr   built.Text
+	ended    <-chan struct{}   // closed when it has
 	at       map[string]string // addresses by listener
 	page     *http.Client      // of the metrics port; keeps its connection
 }
@@ -72,33 +53,22 @@ type server struct {
 func launch(t *testing.T, s setup) *server {
 	t.Helper()
 	if s.program == "" {
-		s.program = plain
+		s.program = built.Plain
 	}
 	home := t.TempDir()
 	args := []string{"serve", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--sign=never",
 		"--soap-upstream=" + s.upstream, "--rest-upstream=" + s.upstream, "--capture-dir=" + s.captures}
-	srv := &server{t: t, cmd: exec.Command(program(s.program), append(args, s.args...)...), captures: s.captures, ended: make(chan struct{}),
+	srv := &server{t: t, cmd: exec.Command(program(s.program), append(args, s.args...)...), captures: s.captures,
 		page: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}, Timeout: 5 * time.Second}}
 	srv.cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	srv.cmd.Dir = "/"
 	srv.cmd.Stderr = &srv.stderr
-	srv.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if s.uid != 0 {
-		srv.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}
+		srv.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}}
 		open(t, home, s.uid)
 	}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the kernel kills the child when the thread ends that started it
-		defer runtime.UnlockOSThread()
-		defer close(srv.ended)
-		err := srv.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = srv.cmd.Wait() // the exit code is asked for where it matters
-		}
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if srv.ended, err = built.Start(srv.cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.close)
@@ -113,7 +83,7 @@ func serve(t *testing.T, s setup) *server {
 		if srv.hasEnded() {
 			t.Fatalf("the proxy ended with %d: %s", srv.cmd.ProcessState.ExitCode(), srv.stderr.String())
 		}
-		srv.at = listeners(srv.stderr.String())
+		srv.at = built.Listeners(srv.stderr.String())
 		return srv.at["metrics-listen"] != "" && srv.probe("readyz") == http.StatusOK, srv.stderr.String()
 	})
 	return srv
@@ -130,19 +100,6 @@ func open(t *testing.T, dir string, uid int) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func listeners(log string) map[string]string {
-	for line := range strings.Lines(log) {
-		var entry struct {
-			Msg string            `json:"msg"`
-			At  map[string]string `json:"at"`
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
-			return entry.At
-		}
-	}
-	return nil
 }
 
 // close ends it as an orchestrator does, and looks for what no process may leave behind.
@@ -293,7 +250,7 @@ func (s *server) limit(resource int, soft uint64) (old unix.Rlimit) {
 // captures runs the command of that name on a directory, and wants it to succeed.
 func captures(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(program(plain), append(append([]string{"captures"}, args...), "--capture-dir="+dir)...)
+	cmd := exec.Command(program(built.Plain), append(append([]string{"captures"}, args...), "--capture-dir="+dir)...)
 	cmd.Env = []string{"HOME=" + t.TempDir()}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"marketo-proxy/built"
 	"marketo-proxy/emulator"
 )
 
@@ -90,10 +91,10 @@ func TestEnvironment(t *testing.T) {
 		"MARKETO_PROXY_ADMIN_LISTEN=127.0.0.1:0", "MARKETO_PROXY_SOAP_UPSTREAM=" + marketo.URL, "MARKETO_PROXY_CAPTURE_SKIP=20103,20123",
 		"MARKETO_PROXY_LOG_LEVEL=debug", "POD_NAME=pod-1", "POD_NAMESPACE=space-1"}
 	run := func(args ...string) *server {
-		p := start(t, program(raceProgram), env, args...)
+		p := start(t, program(built.Race), env, args...)
 		srv := &server{process: p, dir: home}
 		eventually(t, "serve says where it listens", func() (bool, string) {
-			srv.at = listeners(p.stderr.String())
+			srv.at = built.Listeners(p.stderr.String())
 			return srv.at != nil && srv.probe("readyz") == 200, p.stderr.String()
 		})
 		return srv
@@ -303,7 +304,7 @@ func TestCapturesCommands(t *testing.T) {
 	marketo := newEmulator(t)
 	srv := serve(t, setup{upstream: marketo.URL})
 	d := srv.door("reverse")
-	follow := start(t, program(plainProgram), nil, "captures", "tail", "--json", "--capture-dir="+srv.captures)
+	follow := start(t, program(built.Plain), nil, "captures", "tail", "--json", "--capture-dir="+srv.captures)
 	// Before anything is captured, `tail` has to have begun; a first capture tells.
 	var first string
 	eventually(t, "tail follows", func() (bool, string) {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // What an application has seen the end of survives kill -9, whole and exactly once, while segments are rotated and compressed.
@@ -30,9 +32,9 @@ func TestKill(t *testing.T) {
 	home := t.TempDir()
 	answered := map[string]bool{}
 	for round := range rounds {
-		name := raceProgram
+		name := built.Race
 		if round%2 == 1 {
-			name = plainProgram // quicker, so that it is hit at other moments
+			name = built.Plain // quicker, so that it is hit at other moments
 		}
 		srv := serve(t, setup{program: name, upstream: marketo.URL, home: home, args: []string{fmt.Sprint("--capture-max-size=", maxSize)}})
 		seen := storm(t, srv, conns, 20+rand.IntN(120))

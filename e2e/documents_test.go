@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"marketo-proxy/built"
 )
 
 // publishedKeys are those that Adobe printed beside its samples. Some of the samples are signed with neither.
@@ -35,7 +37,7 @@ func TestPublishedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	base, err := url.Parse(emulated(t, start(t, program(plainProgram), nil, "emulate", "--listen=127.0.0.1:0", "--any-age", "--window-limit=0", "--credentials-dir="+keys)))
+	base, err := url.Parse(emulated(t, start(t, program(built.Plain), nil, "emulate", "--listen=127.0.0.1:0", "--any-age", "--window-limit=0", "--credentials-dir="+keys)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"marketo-proxy/built"
 	"marketo-proxy/emulator"
 )
 
@@ -252,7 +253,7 @@ func TestSlowClients(t *testing.T) {
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	marketo := newEmulator(t)
-	srv := serve(t, setup{program: plainProgram, upstream: marketo.URL})
+	srv := serve(t, setup{program: built.Plain, upstream: marketo.URL})
 	d := srv.door("reverse")
 	if g := d.post(getLead(credential{}), "X-Large", strings.Repeat("x", 256<<10)); g.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a head of 256 KiB: %d %v", g.status, g.err)

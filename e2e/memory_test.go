@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // maxMemory is what the process may ever have had in memory, whatever passed through it.
@@ -48,7 +50,7 @@ func (s *server) flat() {
 // An answer of a gigabyte passes byte for byte, its first byte early, and so do large failures. Each has a process of its own,
 // since what counts is the highest mark.
 func TestLargeAnswer(t *testing.T) {
-	marketo := start(t, program(plainProgram), nil, "emulate", "--listen=127.0.0.1:0", "--window-limit=0")
+	marketo := start(t, program(built.Plain), nil, "emulate", "--listen=127.0.0.1:0", "--window-limit=0")
 	base := emulated(t, marketo)
 	for _, c := range []struct {
 		name, size, operation, fail, outcome string
@@ -62,7 +64,7 @@ func TestLargeAnswer(t *testing.T) {
 		{name: "cut", size: "256MiB", operation: "getLead", fail: "cut=200MiB", outcome: "transport", bytes: 200 << 20, door: "reverse"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			srv := serve(t, setup{program: plainProgram, upstream: base})
+			srv := serve(t, setup{program: built.Plain, upstream: base})
 			request := getLead(credential{})
 			header := []string{callHeader, newCall(), sizeHeader, c.size}
 			if c.fail != "" {
@@ -159,7 +161,7 @@ func TestLargeRequest(t *testing.T) {
 			if c.sign != "" {
 				args = append(args, "--sign="+c.sign)
 			}
-			srv := serve(t, setup{program: plainProgram, upstream: upstream, args: args})
+			srv := serve(t, setup{program: built.Plain, upstream: upstream, args: args})
 			auth := credential{}
 			if c.expired {
 				auth.age = time.Hour

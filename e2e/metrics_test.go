@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // soapCodes are the documented codes with their classes, as the contract has them.
@@ -37,7 +39,7 @@ var families = map[string]string{
 // What alerts and dashboards rely on is there before anything happened.
 func TestMetricsFromTheStart(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, setup{program: plainProgram, upstream: newEmulator(t).URL})
+	srv := serve(t, setup{program: built.Plain, upstream: newEmulator(t).URL})
 	m := srv.metrics()
 	zero := func(format string, args ...any) {
 		t.Helper()
@@ -176,7 +178,7 @@ func TestMetricsAfterTraffic(t *testing.T) {
 func TestLimitUsage(t *testing.T) {
 	t.Parallel()
 	marketo := newEmulator(t)
-	srv := serve(t, setup{program: plainProgram, upstream: marketo.URL, args: []string{"--soap-day-limit=77"}})
+	srv := serve(t, setup{program: built.Plain, upstream: marketo.URL, args: []string{"--soap-day-limit=77"}})
 	d := srv.door("reverse")
 	began := time.Now()
 	for range 5 {
@@ -198,7 +200,7 @@ func TestLimitUsage(t *testing.T) {
 // The probes follow neither Marketo nor the disk.
 func TestProbes(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, setup{program: plainProgram, upstream: "http://" + nobody})
+	srv := serve(t, setup{program: built.Plain, upstream: "http://" + nobody})
 	if g := srv.door("reverse").post(getLead(credential{})); g.status != http.StatusBadGateway {
 		t.Errorf("%d %v", g.status, g.err)
 	}

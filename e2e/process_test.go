@@ -8,65 +8,35 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // patience is how long anything may take before a test gives up: generous, since the machine may be busy.
 const patience = 40 * time.Second
 
-// text is what a process has written so far. It may be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
-}
-
 // process is a running program. It ends with the test.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdout text
-	stderr text
-	ended  chan struct{} // closed when it has
+	stdout built.Text
+	stderr built.Text
+	ended  <-chan struct{} // closed when it has
 }
 
 // start runs a program with nothing in its environment but env, and a home of its own.
 func start(t *testing.T, path string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{})}
+	p := &process{t: t, cmd: exec.Command(path, args...)}
 	p.cmd.Env = environment(t, env)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		// The kernel sends the signal when the thread ends that started the process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.ended)
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // the exit code is asked for where it matters
-		}
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if p.ended, err = built.Start(p.cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.close)
@@ -160,7 +130,7 @@ func command(t *testing.T, env []string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(plainProgram), args...)
+	cmd := exec.CommandContext(ctx, program(built.Plain), args...)
 	cmd.Env = environment(t, env)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

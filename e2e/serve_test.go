@@ -5,7 +5,6 @@ package e2e
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // The user and key of Adobe's own samples, and the instance of the tests.
@@ -51,7 +52,7 @@ type setup struct {
 func serve(t *testing.T, s setup) *server {
 	t.Helper()
 	if s.program == "" {
-		s.program = raceProgram
+		s.program = built.Race
 	}
 	if s.home == "" {
 		s.home = t.TempDir()
@@ -68,7 +69,7 @@ func serve(t *testing.T, s setup) *server {
 		if p.hasEnded() {
 			t.Fatalf("serve ended with %d: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
 		}
-		srv.at = listeners(p.stderr.String())
+		srv.at = built.Listeners(p.stderr.String())
 		return srv.at["metrics-listen"] != "", p.stderr.String()
 	})
 	eventually(t, "readyz", func() (bool, string) {
@@ -100,20 +101,6 @@ func credentials(t *testing.T, home string, keys map[string]string) string {
 		}
 	}
 	return dir
-}
-
-// listeners reads the line of the log that tells the ports, where the system chose them.
-func listeners(log string) map[string]string {
-	for line := range strings.Lines(log) {
-		var entry struct {
-			Msg string            `json:"msg"`
-			At  map[string]string `json:"at"`
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
-			return entry.At
-		}
-	}
-	return nil
 }
 
 // get reads a page of the metrics port.

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"marketo-proxy/built"
 )
 
 // step is what a script tells of one call: a result, or the fault that its toolkit raised.
@@ -51,7 +53,7 @@ func TestToolkits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			base := emulated(t, start(t, program(plainProgram), nil, "emulate", "--listen=127.0.0.1:0"))
+			base := emulated(t, start(t, program(built.Plain), nil, "emulate", "--listen=127.0.0.1:0"))
 			srv := serve(t, setup{upstream: base})
 			d := srv.door(c.door)
 			authority := filepath.Join(t.TempDir(), "ca.pem")

@@ -3,14 +3,13 @@
 package faults
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
+
+	"marketo-proxy/built"
 )
 
 var (
@@ -38,24 +37,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	programs.race, programs.plain = filepath.Join(dir, "race"), filepath.Join(dir, "plain")
-	var wg sync.WaitGroup
-	var errs [2]error
-	wg.Go(func() { errs[0] = build("1", "-race", "-o", programs.race) })
-	wg.Go(func() { errs[1] = build("0", "-trimpath", "-ldflags=-s -w", "-o", programs.plain) })
-	wg.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
+	programs.race, programs.plain = filepath.Join(dir, built.Race), filepath.Join(dir, built.Plain)
+	if err := built.Build(dir, "-s -w"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
-}
-
-func build(cgo string, args ...string) error {
-	cmd := exec.Command("go", append(append([]string{"build"}, args...), "../cmd/proxy")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %v: %w\n%s", args, err, out)
-	}
-	return nil
 }

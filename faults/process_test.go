@@ -12,13 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"marketo-proxy/built"
 )
 
 // patience is how long anything may take before a test gives up: generous, since the machine may be busy.
@@ -36,29 +36,11 @@ type server struct {
 	cmd      *exec.Cmd
 	home     string
 	at       map[string]string // addresses by flag: listen, tls-listen, metrics-listen
-	log      text
-	ended    chan struct{}
+	log      built.Text
+	ended    <-chan struct{}
 	upstream *marketo // whose idle connections may stay; nil: none may
 	base     held
 	before   map[string]float64 // the counters at the start
-}
-
-// text is what a process has written so far. It may be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
 }
 
 // serve starts a program on the given upstream; the base for later comparisons is taken once it is ready.
@@ -76,7 +58,7 @@ func serve(t *testing.T, program string, upstream *marketo, args ...string) *ser
 // serveAt is serve for an upstream that is only an address.
 func serveAt(t *testing.T, program string, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, home: t.TempDir(), ended: make(chan struct{})}
+	s := &server{t: t, home: t.TempDir()}
 	keys := filepath.Join(s.home, "keys")
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		t.Fatal(err)
@@ -88,19 +70,8 @@ func serveAt(t *testing.T, program string, args ...string) *server {
 		"--tls-listen=127.0.0.1:0", "--instance=" + instance, "--credentials-dir=" + keys, "--capture-dir=" + s.captures()}, args...)...)
 	s.cmd.Env = []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	s.cmd.Stderr = &s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the kernel sends the signal when the thread ends that started the process
-		defer runtime.UnlockOSThread()
-		defer close(s.ended)
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = s.cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if s.ended, err = built.Start(s.cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
@@ -110,7 +81,7 @@ func serveAt(t *testing.T, program string, args ...string) *server {
 			t.Fatalf("serve ended: %s", s.log.String())
 		default:
 		}
-		s.at = listeners(s.log.String())
+		s.at = built.Listeners(s.log.String())
 		return s.at["metrics-listen"] != "" && s.ready(), s.log.String()
 	})
 	s.counters() // the first scrape makes what later ones find made
@@ -120,20 +91,6 @@ func serveAt(t *testing.T, program string, args ...string) *server {
 }
 
 func (s *server) captures() string { return filepath.Join(s.home, "captures") }
-
-// listeners reads the line of the log that tells the ports.
-func listeners(log string) map[string]string {
-	for line := range strings.Lines(log) {
-		var entry struct {
-			Msg string            `json:"msg"`
-			At  map[string]string `json:"at"`
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
-			return entry.At
-		}
-	}
-	return nil
-}
 
 // stop ends it as an orchestrator does, and looks for what no process may leave behind.
 func (s *server) stop() {
