@@ -37,8 +37,10 @@ const (
 	// large bodies cannot take the memory that each alone may have.
 	memoryBudget = 16 << 20
 
-	// Blocks on their way to the disk, per body.
-	spoolQueue = 32
+	// What goes to the spool's goroutine at once: waking it costs more than a small write.
+	spoolBatch = 8 // large blocks
+	// Batches on their way to the disk, per body.
+	spoolQueue = 4
 
 	// How long a finished recording waits for its spool.
 	diskPatience = 2 * time.Second
@@ -55,6 +57,7 @@ type Recording struct {
 
 	blocks  [][]byte // in memory: all full but the last
 	spool   *spooler
+	batch   []piece   // for the spool, not yet sent
 	hashing hash.Hash // of a body that is not kept whole and has no spool
 	adopted bool      // the block is not from the pool
 	closed  bool      // no more is recorded
@@ -184,36 +187,51 @@ func (b *Recording) startSpool() {
 	}
 	b.spool = startSpooler(b.rec)
 	for _, block := range b.blocks {
-		b.send(piece{data: block, keep: len(block)})
+		b.batch = append(b.batch, piece{data: block, keep: len(block)})
 	}
 	b.blocks = nil
+	b.send()
 }
 
 // toSpool copies p into blocks, since p belongs to the stream; the first keep bytes are to be kept, the rest only hashed.
 func (b *Recording) toSpool(p []byte, keep int) {
 	for len(p) > 0 && !b.lost {
-		block := b.rec.block(true)
-		n := copy(block[:largeBlock], p)
-		b.send(piece{data: block[:n], keep: min(keep, n)})
+		last := len(b.batch) - 1
+		if last < 0 || len(b.batch[last].data) == cap(b.batch[last].data) {
+			if len(b.batch) == spoolBatch {
+				b.send()
+				continue
+			}
+			b.batch = append(b.batch, piece{data: b.rec.block(true)})
+			last++
+		}
+		to := &b.batch[last]
+		n := copy(to.data[len(to.data):cap(to.data)], p)
+		to.data = to.data[:len(to.data)+n]
+		to.keep += min(keep, n) // what is not kept comes last
 		p, keep = p[n:], max(keep-n, 0)
 	}
 }
 
-func (b *Recording) send(p piece) {
-	if b.lost {
-		b.rec.free(p.data)
+// send hands the batch to the spool, unless the disk hangs.
+func (b *Recording) send() {
+	batch := b.batch
+	b.batch = nil
+	if len(batch) == 0 {
 		return
 	}
-	select {
-	case b.spool.pieces <- p:
-		return
-	default:
+	if !b.lost {
+		select {
+		case b.spool.batches <- batch:
+			return
+		default:
+		}
 	}
 	began := time.Now()
 	for !b.lost {
 		timer := time.NewTimer(b.rec.patience())
 		select {
-		case b.spool.pieces <- p:
+		case b.spool.batches <- batch:
 			timer.Stop()
 			return
 		case <-timer.C:
@@ -221,7 +239,9 @@ func (b *Recording) send(p piece) {
 			b.lost = !b.spool.hashing.Load() || time.Since(began) > diskPatience
 		}
 	}
-	b.rec.free(p.data)
+	for _, p := range batch {
+		b.rec.free(p.data)
+	}
 }
 
 func (r *Recorder) patience() time.Duration {
@@ -244,7 +264,8 @@ func (b *Recording) Finish(whole bool) {
 	b.closed = true
 	b.cut = !whole
 	if b.spool != nil {
-		close(b.spool.pieces)
+		b.send()
+		close(b.spool.batches)
 	}
 }
 

@@ -18,7 +18,7 @@ var errDiskBusy = errors.New("too many bodies wait for the disk")
 // valid once done is closed.
 type spooler struct {
 	rec      *Recorder
-	pieces   chan piece
+	batches  chan []piece
 	done     chan struct{}
 	released chan struct{}
 
@@ -38,16 +38,18 @@ type piece struct {
 }
 
 func startSpooler(rec *Recorder) *spooler {
-	s := &spooler{rec: rec, pieces: make(chan piece, spoolQueue), done: make(chan struct{}), released: make(chan struct{})}
+	s := &spooler{rec: rec, batches: make(chan []piece, spoolQueue), done: make(chan struct{}), released: make(chan struct{})}
 	go s.run()
 	return s
 }
 
 func (s *spooler) run() {
 	s.disk(func() { s.file, s.err = s.rec.Spool() })
-	for p := range s.pieces {
-		s.take(p)
-		s.rec.free(p.data)
+	for batch := range s.batches {
+		for _, p := range batch {
+			s.take(p)
+			s.rec.free(p.data)
+		}
 	}
 	close(s.done)
 	<-s.released
