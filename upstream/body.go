@@ -105,7 +105,14 @@ func (x *exchange) readBody(p []byte) (n int, err error) {
 	case endlessBody:
 		return x.in.read(p)
 	}
-	n, err = x.in.read(p[:min(int64(len(p)), x.left)])
+	if x.left > wireSize {
+		x.c.wire.widen()
+	}
+	p = p[:min(int64(len(p)), x.left)]
+	n, err = x.in.read(p)
+	if err == nil {
+		n += x.in.more(x.c, p[n:])
+	}
 	if x.left -= int64(n); x.left == 0 {
 		return n, io.EOF
 	}

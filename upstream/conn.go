@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/tls"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,18 +33,31 @@ func (c *conn) drained() bool {
 		return true
 	}
 	var b [1]byte
-	c.wire.dry = true
-	_, err := c.stream.Read(b[:])
-	c.wire.dry = false
+	_, err := c.readDry(b[:])
 	return err == error(errDry{})
 }
+
+// readDry reads what is here already, without asking the kernel; errDry tells that nothing is.
+func (c *conn) readDry(p []byte) (int, error) {
+	c.wire.dry = true
+	n, err := c.stream.Read(p)
+	c.wire.dry = false
+	return n, err
+}
+
+// wireSize is four records of TLS.
+const wireSize = 64 << 10
+
+var wires = sync.Pool{New: func() any { return new([wireSize]byte) }}
 
 // wire is the connection as the kernel has it.
 type wire struct {
 	net.Conn
 	raw   syscall.RawConn // nil: it has none
 	wrote atomic.Bool     // whether a byte was written since the owner cleared it
-	dry   bool            // Read fails with errDry
+	dry   bool            // Read fails with errDry where it would have to ask the kernel
+	wide  *[wireSize]byte // of a long answer, more is read at once; nil: not
+	ahead []byte          // what wide has that was not taken
 
 	peek   func(fd uintptr) (done bool)
 	peeked [1]byte
@@ -72,10 +86,37 @@ func (w *wire) quiet() bool {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	if w.dry {
+	switch {
+	case len(w.ahead) > 0:
+	case w.dry:
 		return 0, errDry{}
+	case w.wide == nil || len(p) >= wireSize:
+		return w.Conn.Read(p)
+	default:
+		n, err := w.Conn.Read(w.wide[:])
+		if err != nil {
+			return 0, err // it never comes with bytes
+		}
+		w.ahead = w.wide[:n]
 	}
-	return w.Conn.Read(p)
+	n := copy(p, w.ahead)
+	w.ahead = w.ahead[n:]
+	return n, nil
+}
+
+// widen reads more at once from now on: TLS alone asks for a record at a time, and every question costs.
+func (w *wire) widen() {
+	if w.wide == nil {
+		w.wide = wires.Get().(*[wireSize]byte)
+	}
+}
+
+// narrow gives the memory back that widen took, if nothing is in it.
+func (w *wire) narrow() {
+	if w.wide != nil && len(w.ahead) == 0 {
+		wires.Put(w.wide)
+		w.wide, w.ahead = nil, nil
+	}
 }
 
 func (w *wire) Write(p []byte) (int, error) {

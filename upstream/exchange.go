@@ -155,6 +155,7 @@ func (x *exchange) finish(whole bool) {
 		sent, reuse = false, false // c.abort runs, or will
 	}
 	in.release()
+	c.wire.narrow()
 	if reuse && c.poolable() && x.t.pool.push(c, or(x.t.MaxIdlePerHost, defaultMaxIdlePerHost), or(x.t.IdleTimeout, defaultIdleTimeout)) {
 		return
 	}

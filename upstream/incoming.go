@@ -103,6 +103,24 @@ func (in *incoming) read(p []byte) (int, error) {
 	return n, nil
 }
 
+// more reads into p what c has already, as far as it goes, so that a long answer passes in few pieces.
+func (in *incoming) more(c *conn, p []byte) (n int) {
+	if c.wire.wide == nil || in.buffered() > 0 || in.err != nil {
+		return 0
+	}
+	for n < len(p) {
+		m, err := c.readDry(p[n:])
+		n += m
+		if err != nil {
+			if err != error(errDry{}) {
+				in.err = err
+			}
+			break
+		}
+	}
+	return n
+}
+
 // line takes the bytes up to and with the next LF, valid until the next call. Without wait it takes nothing, and returns nil, if that
 // is not buffered.
 func (in *incoming) line(limit int, wait bool) ([]byte, error) {
