@@ -17,6 +17,9 @@ type soapResponse struct {
 	answer  Answer
 	judged  bool // the body has to be a SOAP envelope
 	stopped bool // nothing that follows can change the verdict
+	skims   bool // nothing but the end of what follows can
+	read    int64
+	tail    tail // of a long body
 
 	walker  walker
 	nesting nesting
@@ -71,6 +74,13 @@ func (r *soapResponse) Write(p []byte) (int, error) {
 	if !r.encoding.foreign {
 		r.utf8.check(p)
 	}
+	if r.read += int64(len(p)); r.read > skimAfter/2 {
+		r.tail.add(p)
+	}
+	if r.skims {
+		r.skim()
+		return len(p), nil
+	}
 	r.scanner.Feed(p)
 	var t xmlscan.Token
 	for r.scanner.Scan(&t) {
@@ -82,7 +92,20 @@ func (r *soapResponse) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 	}
+	if r.read > skimAfter && r.child == childOther && successTree(r.operation) == nil {
+		r.skims = true
+		r.scanner = xmlscan.Scanner{}
+		r.skim()
+	}
 	return len(p), nil
+}
+
+// skim judges what came without reading its tags.
+func (r *soapResponse) skim() {
+	if r.utf8.invalid {
+		r.reason = invalidUTF8
+		r.settle()
+	}
 }
 
 // checkUTF8 notes if the token reaches to invalid UTF-8. What is wrong from its first piece on gets its own reason.

@@ -37,6 +37,9 @@ func (r *soapResponse) defect() string {
 	if r.reason != "" {
 		return r.reason
 	}
+	if r.skims {
+		return r.tailDefect()
+	}
 	rest := r.scanner // a copy: a Verdict before the end changes nothing
 	rest.Finish()
 	t, pending := rest.Next()
@@ -51,6 +54,16 @@ func (r *soapResponse) defect() string {
 		return "not a SOAP envelope: it has no root element"
 	case r.root == rootMissing:
 		return "empty body"
+	}
+	return ""
+}
+
+func (r *soapResponse) tailDefect() string {
+	switch {
+	case !r.encoding.foreign && !r.utf8.complete():
+		return invalidUTF8
+	case !r.tail.closes():
+		return "not well-formed XML: it ends before </Envelope>"
 	}
 	return ""
 }
