@@ -25,6 +25,7 @@ type Recorder struct {
 	Patience    time.Duration             // how long a body waits for a slow disk before it is given up; 0: two seconds
 	small       sync.Pool                 // *[smallBlock]byte
 	large       sync.Pool                 // *[largeBlock]byte
+	spools      sync.Pool                 // *[spoolBlock]byte
 	inDisk      atomic.Int32              // spools that wait for the disk
 	inMemory    atomic.Int64              // bytes of blocks in use
 }
@@ -37,10 +38,10 @@ const (
 	// large bodies cannot take the memory that each alone may have.
 	memoryBudget = 16 << 20
 
-	// What goes to the spool's goroutine at once: waking it costs more than a small write.
-	spoolBatch = 8 // large blocks
-	// Batches on their way to the disk, per body.
-	spoolQueue = 4
+	// What goes to the disk at once, while memory is not short: waking the goroutine that writes costs more than a small write.
+	spoolBlock = 256 << 10
+	// Blocks on their way to the disk, per body.
+	spoolQueue = 16
 
 	// How long a finished recording waits for its spool.
 	diskPatience = 2 * time.Second
@@ -57,7 +58,7 @@ type Recording struct {
 
 	blocks  [][]byte // in memory: all full but the last
 	spool   *spooler
-	batch   []piece   // for the spool, not yet sent
+	piece   piece     // for the spool, not yet sent
 	hashing hash.Hash // of a body that is not kept whole and has no spool
 	adopted bool      // the block is not from the pool
 	closed  bool      // no more is recorded
@@ -129,11 +130,22 @@ func (r *Recorder) threshold() int64 {
 	return r.MemoryLimit
 }
 
+func (r *Recorder) spoolSize() int {
+	if r.inMemory.Load() > memoryBudget {
+		return largeBlock
+	}
+	return spoolBlock
+}
+
 func (b *Recording) toMemory(p []byte) {
 	for len(p) > 0 {
 		last := len(b.blocks) - 1
 		if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
-			b.blocks = append(b.blocks, b.rec.block(len(b.blocks) > 0 || len(p) > smallBlock))
+			size := smallBlock
+			if len(b.blocks) > 0 || len(p) > smallBlock {
+				size = largeBlock
+			}
+			b.blocks = append(b.blocks, b.rec.block(size))
 			last++
 		}
 		block := b.blocks[last]
@@ -154,19 +166,24 @@ func (b *Recording) hashRest(p []byte) {
 	b.hashing.Write(p)
 }
 
-func (r *Recorder) block(large bool) []byte {
-	if large {
-		r.inMemory.Add(largeBlock)
+// block returns an empty block of one of the three sizes.
+func (r *Recorder) block(size int) []byte {
+	r.inMemory.Add(int64(size))
+	switch size {
+	case smallBlock:
+		if p, ok := r.small.Get().(*[smallBlock]byte); ok {
+			return p[:0]
+		}
+	case largeBlock:
 		if p, ok := r.large.Get().(*[largeBlock]byte); ok {
 			return p[:0]
 		}
-		return new([largeBlock]byte)[:0]
+	case spoolBlock:
+		if p, ok := r.spools.Get().(*[spoolBlock]byte); ok {
+			return p[:0]
+		}
 	}
-	r.inMemory.Add(smallBlock)
-	if p, ok := r.small.Get().(*[smallBlock]byte); ok {
-		return p[:0]
-	}
-	return new([smallBlock]byte)[:0]
+	return make([]byte, 0, size)
 }
 
 func (r *Recorder) free(block []byte) {
@@ -176,6 +193,8 @@ func (r *Recorder) free(block []byte) {
 		r.small.Put((*[smallBlock]byte)(block[:smallBlock]))
 	case largeBlock:
 		r.large.Put((*[largeBlock]byte)(block[:largeBlock]))
+	case spoolBlock:
+		r.spools.Put((*[spoolBlock]byte)(block[:spoolBlock]))
 	}
 }
 
@@ -185,44 +204,37 @@ func (b *Recording) startSpool() {
 		b.limit = min(b.limit, b.kept)
 		return
 	}
-	b.spool = startSpooler(b.rec)
-	for _, block := range b.blocks {
-		b.batch = append(b.batch, piece{data: block, keep: len(block)})
-	}
+	b.spool = startSpooler(b.rec, b.blocks)
 	b.blocks = nil
-	b.send()
 }
 
 // toSpool copies p into blocks, since p belongs to the stream; the first keep bytes are to be kept, the rest only hashed.
 func (b *Recording) toSpool(p []byte, keep int) {
 	for len(p) > 0 && !b.lost {
-		last := len(b.batch) - 1
-		if last < 0 || len(b.batch[last].data) == cap(b.batch[last].data) {
-			if len(b.batch) == spoolBatch {
-				b.send()
-				continue
-			}
-			b.batch = append(b.batch, piece{data: b.rec.block(true)})
-			last++
+		if b.piece.data == nil {
+			b.piece.data = b.rec.block(b.rec.spoolSize())
 		}
-		to := &b.batch[last]
+		to := &b.piece
 		n := copy(to.data[len(to.data):cap(to.data)], p)
 		to.data = to.data[:len(to.data)+n]
 		to.keep += min(keep, n) // what is not kept comes last
 		p, keep = p[n:], max(keep-n, 0)
+		if len(to.data) == cap(to.data) {
+			b.send()
+		}
 	}
 }
 
-// send hands the batch to the spool, unless the disk hangs.
+// send hands the piece to the spool, unless the disk hangs.
 func (b *Recording) send() {
-	batch := b.batch
-	b.batch = nil
-	if len(batch) == 0 {
+	p := b.piece
+	b.piece = piece{}
+	if p.data == nil {
 		return
 	}
 	if !b.lost {
 		select {
-		case b.spool.batches <- batch:
+		case b.spool.pieces <- p:
 			return
 		default:
 		}
@@ -231,7 +243,7 @@ func (b *Recording) send() {
 	for !b.lost {
 		timer := time.NewTimer(b.rec.patience())
 		select {
-		case b.spool.batches <- batch:
+		case b.spool.pieces <- p:
 			timer.Stop()
 			return
 		case <-timer.C:
@@ -239,9 +251,7 @@ func (b *Recording) send() {
 			b.lost = !b.spool.hashing.Load() || time.Since(began) > diskPatience
 		}
 	}
-	for _, p := range batch {
-		b.rec.free(p.data)
-	}
+	b.rec.free(p.data)
 }
 
 func (r *Recorder) patience() time.Duration {
@@ -265,7 +275,7 @@ func (b *Recording) Finish(whole bool) {
 	b.cut = !whole
 	if b.spool != nil {
 		b.send()
-		close(b.spool.batches)
+		close(b.spool.pieces)
 	}
 }
 

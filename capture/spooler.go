@@ -18,7 +18,7 @@ var errDiskBusy = errors.New("too many bodies wait for the disk")
 // valid once done is closed.
 type spooler struct {
 	rec      *Recorder
-	batches  chan []piece
+	pieces   chan piece
 	done     chan struct{}
 	released chan struct{}
 
@@ -37,19 +37,22 @@ type piece struct {
 	keep int
 }
 
-func startSpooler(rec *Recorder) *spooler {
-	s := &spooler{rec: rec, batches: make(chan []piece, spoolQueue), done: make(chan struct{}), released: make(chan struct{})}
-	go s.run()
+// startSpooler begins with blocks, which it frees.
+func startSpooler(rec *Recorder, blocks [][]byte) *spooler {
+	s := &spooler{rec: rec, pieces: make(chan piece, spoolQueue), done: make(chan struct{}), released: make(chan struct{})}
+	go s.run(blocks)
 	return s
 }
 
-func (s *spooler) run() {
+func (s *spooler) run(blocks [][]byte) {
 	s.disk(func() { s.file, s.err = s.rec.Spool() })
-	for batch := range s.batches {
-		for _, p := range batch {
-			s.take(p)
-			s.rec.free(p.data)
-		}
+	for _, b := range blocks {
+		s.take(piece{data: b, keep: len(b)})
+		s.rec.free(b)
+	}
+	for p := range s.pieces {
+		s.take(p)
+		s.rec.free(p.data)
 	}
 	close(s.done)
 	<-s.released
