@@ -83,7 +83,19 @@ func (r *soapResponse) Write(p []byte) (int, error) {
 	}
 	r.scanner.Feed(p)
 	var t xmlscan.Token
-	for r.scanner.Scan(&t) {
+	for {
+		if r.aside() {
+			if name, end, ok := r.scanner.Skim(); ok {
+				if r.skimmed(name, end); r.stopped {
+					r.scanner = xmlscan.Scanner{}
+					return len(p), nil
+				}
+				continue
+			}
+		}
+		if !r.scanner.Scan(&t) {
+			break
+		}
 		if r.utf8.invalid && r.reason == "" {
 			r.checkUTF8(&t)
 		}
@@ -106,6 +118,28 @@ func (r *soapResponse) skim() {
 		r.reason = invalidUTF8
 		r.settle()
 	}
+}
+
+// aside tells that what follows lies in an element of which nothing is wanted but that its tags match.
+func (r *soapResponse) aside() bool {
+	return r.walker.depth > 2 && !r.walker.onPath() && r.current == nil && !r.utf8.invalid && r.nesting.depth < maxNesting
+}
+
+// skimmed follows the nesting aside.
+func (r *soapResponse) skimmed(name []byte, end bool) {
+	switch {
+	case !end:
+		r.walker.open(nil)
+		r.nesting.push(name)
+	case r.nesting.pop(name):
+		r.walker.close()
+	default:
+		r.mismatch(name)
+	}
+}
+
+func (r *soapResponse) mismatch(name []byte) {
+	r.malformed(fmt.Sprintf("not well-formed XML: </%.64s> closes another element", name))
 }
 
 // checkUTF8 notes if the token reaches to invalid UTF-8. What is wrong from its first piece on gets its own reason.
@@ -282,7 +316,7 @@ func (r *soapResponse) end(t *xmlscan.Token) {
 		return
 	}
 	if !r.nesting.pop(t.Name) {
-		r.malformed(fmt.Sprintf("not well-formed XML: </%.64s> closes another element", t.Name))
+		r.mismatch(t.Name)
 		return
 	}
 	r.leave()

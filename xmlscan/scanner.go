@@ -73,6 +73,40 @@ func (s *Scanner) Scan(t *Token) bool {
 	return s.rest(t)
 }
 
+// Skim is for places where only the nesting of elements matters: it takes the text that follows and the tag behind it, if that is
+// nothing but a name, as most are, and has come whole. Otherwise it takes nothing, and Scan is to be called. name is valid as a Token is.
+func (s *Scanner) Skim() (name []byte, end, ok bool) {
+	if len(s.pend) > 0 || s.open {
+		return nil, false, false
+	}
+	b := s.in
+	i := bytes.IndexByte(b, '<') + 1
+	if i == 0 || i == len(b) {
+		return nil, false, false
+	}
+	if end = b[i] == '/'; end {
+		i++
+	}
+	if i == len(b) || !nameStart[b[i]] {
+		return nil, false, false
+	}
+	for j := i + 1; j < min(len(b), i+maxName); j++ {
+		if !nameEnd[b[j]] {
+			continue
+		}
+		if b[j] != '>' {
+			break
+		}
+		s.in = b[j+1:]
+		s.off += int64(j + 1)
+		return b[i:j], end, true
+	}
+	return nil, false, false
+}
+
+// maxName is longer than the names that Skim needs to be quick for.
+const maxName = 256
+
 // join goes on with what is in pend.
 func (s *Scanner) join(t *Token) bool {
 	if s.inTag {
