@@ -21,7 +21,10 @@ type restResponse struct {
 	mark    int  // bytes of a byte order mark read
 	space   bool // white space was read
 	begun   bool // something else was read
+	read    int64
 	stopped bool // nothing that follows is read
+	skims   bool // only the end of what follows is read
+	tail    tail // of it
 	reason  string
 
 	levels [maxLevels]level
@@ -78,19 +81,36 @@ func (r *restResponse) Write(p []byte) (int, error) {
 	if r.begin(p); r.stopped {
 		return len(p), nil
 	}
+	if r.skims {
+		r.tail.add(p)
+		return len(p), nil
+	}
+	r.read += int64(len(p))
 	r.scanner.Feed(p)
-	for {
-		t, ok := r.scanner.Next()
-		if !ok || !r.scanner.Valid() {
-			break
-		}
-		r.token(&t)
+	if end := r.tokens(); r.skims {
+		r.scanner.Drop()
+		r.tail.add(p[max(0, int64(len(p))-(r.read-end)):])
 	}
 	if !r.scanner.Valid() {
 		r.malformed(syntaxError(&r.scanner))
 		r.scanner = jsonscan.Scanner{} // lets p go
 	}
 	return len(p), nil
+}
+
+// tokens reads what was fed, and returns where it ended if the rest is only skimmed.
+func (r *restResponse) tokens() (end int64) {
+	for {
+		t, ok := r.scanner.Next()
+		if !ok || !r.scanner.Valid() {
+			return 0
+		}
+		r.token(&t)
+		if r.skimmable(&t) {
+			r.skims = true
+			return t.Offset + int64(len(t.Raw))
+		}
+	}
 }
 
 // begin judges the first byte that is neither white space nor of a byte order mark.
@@ -303,6 +323,9 @@ func (r *restResponse) Abort(reason string) {
 }
 
 func (r *restResponse) Verdict() Verdict {
+	if r.skims {
+		r = r.withTail()
+	}
 	v := Verdict{RequestID: clip(r.requestID)}
 	switch {
 	case r.failure:
@@ -346,6 +369,9 @@ func (r *restResponse) defect() string {
 	}
 	if !r.begun {
 		return "empty body"
+	}
+	if r.skims {
+		return ""
 	}
 	rest := r.scanner // a copy: a Verdict before the end changes nothing
 	rest.Finish()

@@ -38,6 +38,9 @@ func (s *Scanner) Reset() {
 	*s = Scanner{pend: s.pend[:0], grammar: grammar{high: s.grammar.high[:0]}}
 }
 
+// Drop forgets the input that was fed and not delivered: what is fed next comes right behind the last token.
+func (s *Scanner) Drop() { s.in, s.pend, s.used, s.scanned = nil, s.pend[:0], 0, 0 }
+
 // Valid tells that everything read so far is well-formed JSON; once Next returned false after Finish, that it is one
 // complete JSON text. A byte order mark is allowed, and so are bytes in a string that are no UTF-8, as in encoding/json.
 func (s *Scanner) Valid() bool { return s.grammar.err == nil }

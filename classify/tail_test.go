@@ -1,7 +1,9 @@
 package classify
 
 import (
+	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -35,9 +37,9 @@ func TestLongAnswers(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				r := NewResponseReader(Answer{Call: Call{API: SOAP, Operation: "getLead"}, Method: http.MethodPost, Status: 200, ContentType: "text/xml"})
 				for rest := c.body; rest != ""; {
-					n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 64), rapid.IntRange(1, 100_000)).Draw(t, "piece"))
-					if len(rest) < len(c.body)-len(head) && len(rest) > len(end)+3*maxTail+64 {
-						n = max(n, len(rest)-(len(end)+3*maxTail+64)) // the middle in one piece, so that it takes no minutes
+					n := min(len(rest), 10_000)
+					if len(rest) < 500 {
+						n = min(len(rest), rapid.IntRange(1, 200).Draw(t, "piece"))
 					}
 					_, _ = r.Write([]byte(rest[:n]))
 					rest = rest[n:]
@@ -61,4 +63,63 @@ func TestLongPartialAnswers(t *testing.T) {
 	if v := r.Verdict(); v.Outcome != Partial || v.RecordsFailed != 1 || v.Records[0].Index != skimAfter/20 {
 		t.Errorf("%+v", v)
 	}
+}
+
+// TestLongRESTAnswers gives for a list that was asked for, of which only the end is read, what reading all of it gives.
+func TestLongRESTAnswers(t *testing.T) {
+	var items []string
+	for i := range 1500 {
+		items = append(items, fmt.Sprintf(`{"id":%d,"tags":["a]","b}"],"name":"Ada ],\"success\":false} \\","more":[[1],{"x":[]}]}`, i))
+	}
+	head := `{"requestId":"a#1","result":[` + strings.Join(items, ",")
+	for name, end := range map[string]string{
+		"whole":               `],"success":true}`,
+		"with a page token":   `],"nextPageToken":"ABC]}=","moreResult":true,"success":true}`,
+		"white space":         "\n]\n,\n\"success\" : true\n}" + strings.Repeat("\n", 3*maxTail),
+		"warnings":            `],"warnings":[{"code":"1","message":"]"}],"success":true}`,
+		"one more item":       `,{"id":1,"tags":[1]}],"success":true}`,
+		"no success":          `],"success":false,"errors":[{"code":"606","message":"Max rate limit"}]}`,
+		"cut":                 ``,
+		"cut behind the list": `]`,
+		"cut in a member":     `],"success":tr`,
+		"HTML behind":         `],"success":true}<html>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := func(method string, pieces func(rest int) int) Verdict {
+				r := NewResponseReader(Answer{Call: Call{API: REST, Operation: "getLeadsByFilterUsingGET"}, Method: method, Status: 200, ContentType: "application/json"})
+				for rest := head + end; rest != ""; {
+					n := min(pieces(len(rest)), len(rest))
+					_, _ = r.Write([]byte(rest[:n]))
+					rest = rest[n:]
+				}
+				v := r.Verdict()
+				if v.Outcome == Malformed {
+					v.Message = "" // where it is wrong is not always known
+				}
+				return v
+			}
+			want := read(http.MethodPost, func(int) int { return 1 << 20 })
+			if r := NewResponseReader(restGet()).(*restResponse); true {
+				_, _ = r.Write([]byte(head))
+				if !r.skims {
+					t.Fatal("it is not skimmed: the test tests nothing")
+				}
+			}
+			rapid.Check(t, func(t *rapid.T) {
+				got := read(http.MethodGet, func(rest int) int {
+					if rest > 500 {
+						return 10_000
+					}
+					return rapid.IntRange(1, 200).Draw(t, "piece")
+				})
+				if !reflect.DeepEqual(got, want) {
+					t.Fatalf("got  %+v\nwant %+v", got, want)
+				}
+			})
+		})
+	}
+}
+
+func restGet() Answer {
+	return Answer{Call: Call{API: REST, Operation: "getLeadsByFilterUsingGET"}, Method: http.MethodGet, Status: 200, ContentType: "application/json"}
 }

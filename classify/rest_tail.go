@@ -1,0 +1,49 @@
+package classify
+
+import (
+	"bytes"
+	"net/http"
+
+	"marketo-proxy/jsonscan"
+)
+
+// skimmable tells whether nothing but the end of the answer is wanted after this token: a long list that was asked for with GET, of
+// which no element can be a record that failed. The token is the end of an element, so that the scanner stands between two.
+func (r *restResponse) skimmable(t *jsonscan.Token) bool {
+	return t.Kind == jsonscan.ObjectEnd && t.Depth == 2 && t.Offset > skimAfter && r.inResult() &&
+		r.answer.Method == http.MethodGet && !r.jobs && !r.failure && r.failed == 0
+}
+
+// withTail is the reader after what follows the result, which is the end of what was not read.
+func (r *restResponse) withTail() *restResponse {
+	for rest := r.tail.b; ; {
+		n := bytes.IndexByte(rest, ']')
+		if n < 0 {
+			break
+		}
+		if whole := r.after(rest[n:]); whole != nil {
+			return whole
+		}
+		rest = rest[n+1:]
+	}
+	whole := *r
+	if !bytes.HasSuffix(r.tail.b, []byte("}")) || !bytes.Contains(r.tail.b, []byte(`"success"`)) { // or too much follows to be understood
+		whole.reason = "not JSON: the input ends early"
+	}
+	return &whole
+}
+
+// after goes on with b behind the last element that was read, or returns nil if it is not the rest of the answer, which always says
+// whether it was a success.
+func (r *restResponse) after(b []byte) *restResponse {
+	whole := *r
+	whole.skims = false
+	whole.scanner.Feed(b)
+	whole.tokens()
+	whole.scanner.Finish()
+	whole.tokens()
+	if !whole.scanner.Valid() || !whole.scanner.Complete() || !whole.success && !whole.failure {
+		return nil
+	}
+	return &whole
+}
