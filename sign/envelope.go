@@ -87,7 +87,15 @@ func (e *Envelope) Complete() bool { return e.User != "" && e.Timestamp != "" &&
 // Sign returns the whole body with the two values replaced, every other byte as it was, and by how many bytes it is longer.
 // A value that is missing is inserted behind the user id. It may be called once, since the rest of the body is read on.
 func (e *Envelope) Sign(timestamp, signature string) (body io.Reader, longer int) {
+	return e.SignAs(e.User, timestamp, signature)
+}
+
+// SignAs is Sign for another user, whose id, which must need no escaping in XML, takes the place of the envelope's own.
+func (e *Envelope) SignAs(user, timestamp, signature string) (body io.Reader, longer int) {
 	edits := append(e.edits(e.signature, signature, "requestSignature"), e.edits(e.timestamp, timestamp, "requestTimestamp")...)
+	if user != e.User {
+		edits = append(edits, e.edits(e.user, user, "mktowsUserId")...)
+	}
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Or(a.start-b.start, a.end-b.end) })
 	var out []byte
 	at := 0

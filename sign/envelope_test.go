@@ -191,3 +191,21 @@ func FuzzEnvelope(f *testing.F) {
 		}
 	})
 }
+
+func TestSignAs(t *testing.T) {
+	const envelope = `<e:Envelope><e:Header><AuthenticationHeader><mktowsUserId> %USER </mktowsUserId><requestTimestamp>%TIME</requestTimestamp>` +
+		`<requestSignature>%SIGNATURE</requestSignature></AuthenticationHeader></e:Header><e:Body><mktowsUserId>old</mktowsUserId></e:Body></e:Envelope>`
+	write := func(user, timestamp, signature string) string {
+		return strings.NewReplacer("%USER", user, "%TIME", timestamp, "%SIGNATURE", signature).Replace(envelope)
+	}
+	before := write("old", oldTimestamp, "REDACTED")
+	e, err := ReadEnvelope(strings.NewReader(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, longer := e.SignAs("another", newTimestamp, newSignature)
+	got, err := io.ReadAll(signed)
+	if want := write("another", newTimestamp, newSignature); err != nil || string(got) != want || longer != len(want)-len(before) {
+		t.Errorf("%d longer, %v: %s", longer, err, got)
+	}
+}
