@@ -71,6 +71,24 @@ func NewReader(r io.Reader, contentEncoding, contentType string) io.Reader {
 	return buffered
 }
 
+// ErrUTF16 is returned for content that came from UTF-16, which is not written again.
+var ErrUTF16 = errors.New("content in UTF-16 can't be encoded again")
+
+// NewEncoder turns content that NewReader made UTF-8 back into the single-byte charset that it names, an XML declaration before
+// contentType. Other content comes out as it is. A character that the charset lacks is an error of Read.
+func NewEncoder(content io.Reader, contentType string) (io.Reader, error) {
+	buffered := bufio.NewReader(content)
+	head, _ := buffered.Peek(256) // a short body is no error here: Read reports it
+	charset := declaredCharset(head, contentType)
+	if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
+		return nil, ErrUTF16
+	}
+	if enc := singleByte(charset); enc != nil {
+		return transform.NewReader(buffered, enc.NewEncoder()), nil
+	}
+	return buffered, nil
+}
+
 // newContent undoes the content encoding only.
 func newContent(r io.Reader, contentEncoding string) (io.Reader, error) {
 	gzipped, ok := parse(contentEncoding)

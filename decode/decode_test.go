@@ -196,3 +196,31 @@ func FuzzWriter(f *testing.F) {
 		}
 	})
 }
+
+func TestEncoderUndoesReader(t *testing.T) {
+	for _, c := range []struct{ name, contentType, body string }{
+		{"UTF-8", "text/xml", `<?xml version="1.0" encoding="UTF-8"?><a>é</a>`},
+		{"declared", "text/xml; charset=utf-8", "<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>"},
+		{"header", `application/x-www-form-urlencoded; charset="windows-1252"`, "a=\x80"},
+		{"no charset", "application/json", "\xff\xfe is cut"[2:]},
+		{"empty", "", ""},
+	} {
+		r, err := NewEncoder(NewReader(strings.NewReader(c.body), "", c.contentType), c.contentType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); string(got) != c.body || err != nil {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+	if _, err := NewEncoder(strings.NewReader(`<?xml version="1.0" encoding="UTF-16"?>`), ""); !errors.Is(err, ErrUTF16) {
+		t.Error(err)
+	}
+	r, err := NewEncoder(strings.NewReader("a=漢"), "text/plain; charset=latin1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(r); err == nil {
+		t.Error("a character that the charset lacks is no error")
+	}
+}
