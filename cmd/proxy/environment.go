@@ -33,12 +33,15 @@ func envName(flag string) string {
 // resolver gives every flag its variable: --capture-dir is MARKETO_PROXY_CAPTURE_DIR. An empty variable is an unset one.
 func (env environment) resolver() kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if value := env[envName(flag.Name)]; value != "" && flag.Name != "help" {
+		if value := env[envName(flag.Name)]; value != "" && hasVariable(flag.Name) {
 			return value, nil
 		}
 		return nil, nil
 	})
 }
+
+// hasVariable tells whether a flag has a variable. What may change something in Marketo is allowed by hand, each time.
+func hasVariable(flag string) bool { return flag != "help" && flag != "allow-writes" }
 
 // stateDir is where state lives that no flag moves elsewhere (XDG Base Directory Specification).
 func (env environment) stateDir() string {
@@ -65,7 +68,7 @@ func (env environment) unknown() error {
 
 // helpWithEnvironment shows the variable of a flag in its help.
 func helpWithEnvironment(value *kong.Value) string {
-	if value.Flag == nil || value.Name == "help" {
+	if value.Flag == nil || !hasVariable(value.Name) {
 		return value.Help
 	}
 	return strings.TrimSuffix(value.Help, ".") + " ($" + envName(value.Name) + ")."

@@ -27,7 +27,19 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage or configuration
+
+	exitDifferent = 1 // replay: another outcome than the captured one
+	exitNotSent   = 3 // replay: the request could not be sent
 )
+
+// exitError ends the program with a code of its own; err, if not nil, says why.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string { return fmt.Sprint(e.err) }
+func (e exitError) Unwrap() error { return e.err }
 
 // usageError is a mistake in flags, environment or configuration.
 type usageError struct{ err error }
@@ -48,6 +60,7 @@ type cli struct {
 	Demo     demoCommand     `cmd:"" help:"Show it all on this machine: an emulated Marketo, the proxy, some traffic, and what was captured."`
 	Emulate  emulateCommand  `cmd:"" help:"Run a stand-in for a Marketo instance that fails on demand."`
 	Captures capturesCommand `cmd:"" help:"Read the captures on disk, also while the proxy runs."`
+	Replay   replayCommand   `cmd:"" help:"Send a captured request again with a fresh credential, and compare the two answers."`
 	Codes    codesCommand    `cmd:"" help:"Explain Marketo's error codes."`
 	Check    checkCommand    `cmd:"" help:"Check the configuration of serve, and whether Marketo can be reached."`
 	CA       caCommand       `cmd:"" name:"ca" help:"Print the public certificate of the interception CA."`
@@ -88,9 +101,15 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	err = parsed.Run(&world{ctx, env, stdout, stderr})
 	var usage usageError
+	var exit exitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintf(stderr, "marketo-proxy: %s\n", oneLine(err))
+		}
+		return exit.code
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "marketo-proxy: %s\n", oneLine(err))
 		return exitUsage
