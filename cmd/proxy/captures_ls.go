@@ -19,7 +19,7 @@ type capturesLs struct {
 	captureFlags
 	filterFlags
 	Limit int    `help:"At most so many lines; 0: all." default:"50" placeholder:"N"`
-	By    string `help:"Count per code, class, outcome, operation, user or api in place of listing." placeholder:"FIELD"`
+	By    string `help:"Count per code, class, outcome, operation, user, api or hour in place of listing." placeholder:"FIELD"`
 	JSON  bool   `name:"json" help:"One JSON object a line: each capture as it is on disk."`
 	UTC   bool   `name:"utc" help:"Times in UTC in place of the local zone."`
 }
@@ -34,8 +34,8 @@ func (c *capturesLs) Run(w *world) (err error) {
 	if c.Limit < 0 {
 		return usageError{fmt.Errorf("--limit: %d is less than nothing: give 0 for all", c.Limit)}
 	}
-	if c.By != "" && fieldOf(c.By) == nil {
-		return usageError{fmt.Errorf("--by: %q is none of code, class, outcome, operation, user, api", c.By)}
+	if c.By != "" && fieldOf(c.By, now.Location()) == nil {
+		return usageError{fmt.Errorf("--by: %q is none of code, class, outcome, operation, user, api, hour", c.By)}
 	}
 	a, err := c.archive()
 	if err != nil {
@@ -48,7 +48,9 @@ func (c *capturesLs) Run(w *world) (err error) {
 	if c.By != "" {
 		found, err = c.count(w, a, q, now, out, damaged)
 	} else {
-		q.Limit = c.Limit
+		if q.Limit = c.Limit; c.Limit > 0 {
+			q.Limit++ // to know whether there are more
+		}
 		found, err = c.list(w, a, q, now, out, damaged)
 	}
 	if err = errors.Join(err, out.Flush(), w.ctx.Err()); err == nil && found == 0 {
@@ -58,8 +60,15 @@ func (c *capturesLs) Run(w *world) (err error) {
 }
 
 func (c *capturesLs) list(w *world, a *capture.Archive, q capture.Query, now time.Time, out io.Writer, damaged *damage) (found int, err error) {
-	l := newLister(out, w.screen(), now.Location(), c.JSON, tableAhead)
+	screen := w.screen()
+	l := newLister(out, screen, now.Location(), c.JSON, tableAhead)
 	for s, err := range a.Search(w.ctx, q) {
+		if err == nil && c.Limit > 0 && found == c.Limit {
+			if err = l.end(); err == nil && screen.terminal && !c.JSON {
+				_, err = fmt.Fprintln(out, screen.paint(dim, fmt.Sprintf("the newest %d; --limit 0 shows all, --by code counts them", found)))
+			}
+			return found, err
+		}
 		if err == nil {
 			err = l.add(s)
 		}
@@ -198,8 +207,8 @@ type tally struct {
 	Means string         `json:"meaning,omitempty"`
 }
 
-// fieldOf returns the field that captures are counted by, or nil.
-func fieldOf(by string) func(*capture.Capture) string {
+// fieldOf returns the field that captures are counted by, or nil. Hours are those of a zone.
+func fieldOf(by string, zone *time.Location) func(*capture.Capture) string {
 	switch by {
 	case "code":
 		return func(c *capture.Capture) string { return c.Code }
@@ -213,19 +222,26 @@ func fieldOf(by string) func(*capture.Capture) string {
 		return func(c *capture.Capture) string { return c.User }
 	case "api":
 		return func(c *capture.Capture) string { return string(c.API) }
+	case "hour":
+		return func(c *capture.Capture) string {
+			t := c.Time.In(zone)
+			// time.Date can't tell the two hours apart that have the same name when a clock is put back.
+			into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second
+			return t.Add(-into).Format(time.RFC3339)
+		}
 	}
 	return nil
 }
 
 func (c *capturesLs) count(w *world, a *capture.Archive, q capture.Query, now time.Time, out io.Writer, damaged *damage) (found int, err error) {
-	counts := map[tally]*tally{}
+	counts, field := map[tally]*tally{}, fieldOf(c.By, now.Location())
 	for s, err := range a.Search(w.ctx, q) {
 		if err != nil {
 			damaged.add(err)
 			continue
 		}
 		found++
-		key := tally{Value: fieldOf(c.By)(&s.Capture)}
+		key := tally{Value: field(&s.Capture)}
 		if c.By == "code" {
 			key.API = s.API
 			key.Class, key.Means = s.Class, classify.Explain(classify.Verdict{Outcome: s.Outcome, Code: s.Code, Message: s.Message}, s.API).Message
@@ -248,6 +264,9 @@ func (c *capturesLs) count(w *world, a *capture.Archive, q capture.Query, now ti
 		rows = append(rows, t)
 	}
 	slices.SortFunc(rows, func(a, b *tally) int {
+		if c.By == "hour" {
+			return b.Last.Compare(a.Last)
+		}
 		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Value, b.Value), cmp.Compare(a.API, b.API))
 	})
 	if c.Limit > 0 && len(rows) > c.Limit {
@@ -281,6 +300,9 @@ func (c *capturesLs) countJSON(out io.Writer, rows []*tally) error {
 
 func (c *capturesLs) countTable(out io.Writer, s screen, zone *time.Location, rows []*tally) error {
 	columns := []column{{title: strings.ToUpper(c.By)}}
+	if c.By == "hour" {
+		columns[0].title = zoneTitle("HOUR", zone)
+	}
 	if c.By == "code" {
 		columns = append(columns, column{title: "API"}, column{title: "CLASS"})
 	}
@@ -290,7 +312,11 @@ func (c *capturesLs) countTable(out io.Writer, s screen, zone *time.Location, ro
 	}
 	t := table{w: out, screen: s, columns: columns, ahead: len(rows)}
 	for _, r := range rows {
-		row := []cell{{orDash(r.Value), classColor(r.Class, "")}}
+		value := r.Value
+		if hour, err := time.Parse(time.RFC3339, value); err == nil && c.By == "hour" {
+			value = hour.In(zone).Format("2006-01-02 15:04")
+		}
+		row := []cell{{orDash(value), classColor(r.Class, "")}}
 		if c.By == "code" {
 			row = append(row, cell{orDash(string(r.API)), ""}, cell{orDash(string(r.Class)), classColor(r.Class, "")})
 		}

@@ -69,6 +69,13 @@ func TestOnTerminal(t *testing.T) {
 	if !strings.Contains(colored, "\x1b[31m20011\x1b[0m") {
 		t.Errorf("no colour: %q", colored)
 	}
+	if strings.Contains(colored, "--limit") {
+		t.Errorf("more than all: %q", colored)
+	}
+	few := onTerminal(t, []string{"TZ=UTC", "NO_COLOR=1"}, "captures", "ls", "--limit", "2", "--capture-dir", dir)
+	if !strings.HasSuffix(few, "\nthe newest 2; --limit 0 shows all, --by code counts them\n") || strings.Count(few, "\n") != 4 {
+		t.Errorf("%q", few)
+	}
 	plain := onTerminal(t, []string{"TZ=UTC", "NO_COLOR=1"}, "captures", "ls", "--capture-dir", dir)
 	if strings.Contains(plain, "\x1b") {
 		t.Errorf("NO_COLOR: %q", plain)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,7 @@ func TestCapturesLs(t *testing.T) {
 	}
 	golden(t, "ls-by-code", must(t, "captures", "ls", "--by", "code", "--capture-dir", dir))
 	golden(t, "ls-by-user", must(t, "captures", "ls", "--by", "user", "--utc", "--capture-dir", dir))
+	golden(t, "ls-by-hour", must(t, "captures", "ls", "--by", "hour", "--capture-dir", dir))
 	golden(t, "ls-by-code-json", must(t, "captures", "ls", "--by", "code", "--json", "--capture-dir", dir))
 }
 
@@ -246,6 +248,27 @@ func TestCapturesShow(t *testing.T) {
 	out := must(t, "captures", "show", testID(1), "--body-max", "100", "--capture-dir", dir)
 	if !strings.Contains(out, "[the first 100; --body-max=0 shows all]") {
 		t.Error(out)
+	}
+}
+
+// Hours are those of the zone, and the same hour of two days, or of both sides of a change of the clock, is two.
+func TestCapturesByHour(t *testing.T) {
+	dir := t.TempDir()
+	for n, at := range []string{"2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z", "2026-11-01T07:59:59Z"} {
+		moment, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeCaptures(t, dir, testCapture(n, func(c *capture.Capture) { c.Time = moment }))
+	}
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), []string{"captures", "ls", "--by", "hour", "--json", "--capture-dir", dir}, []string{"TZ=America/Chicago"}, &out, &errs); code != exitDone {
+		t.Fatal(errs.String())
+	}
+	got := regexp.MustCompile(`"(hour":"[^"]*|count":\d+)`).FindAllString(out.String(), -1)
+	want := []string{`"hour":"2026-11-01T01:00:00-06:00`, `"count":2`, `"hour":"2026-11-01T01:00:00-05:00`, `"count":1`, `"hour":"2026-11-01T00:00:00-05:00`, `"count":1`}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
