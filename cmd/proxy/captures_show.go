@@ -41,6 +41,10 @@ func (c *capturesShow) Run(w *world) error {
 	}
 	p := &page{w: out, screen: screen, zone: w.clock(c.UTC).Location(), bodyMax: int64(c.BodyMax)}
 	p.capture(d)
+	if screen.terminal {
+		program := programName()
+		p.printf("\n%s\n", screen.paint(dim, printable(fmt.Sprintf("send it again: %s replay %s", program, shorten(d.ID, screen.idLength())))))
+	}
 	return errors.Join(p.err, out.Flush())
 }
 
