@@ -98,13 +98,14 @@ func newLister(out io.Writer, s screen, zone *time.Location, asJSON bool, ahead 
 		out = &harmlessWriter{w: out, json: true}
 	}
 	columns := []column{
-		{title: zoneTitle("TIME", zone)}, {title: "ID"}, {title: "CODE", min: 5}, {title: "OUTCOME"}, {title: "CLASS"},
-		{title: "OPERATION"}, {title: "API"}, {title: "DURATION", right: true}, {title: "USER"}, {title: "MESSAGE"},
+		{title: zoneTitle("TIME", zone)}, {title: "ID"}, {title: "CODE", min: 5}, {title: "OUTCOME", spare: 5}, {title: "CLASS", spare: 4},
+		{title: "OPERATION"}, {title: "API", spare: 2}, {title: "DURATION", right: true, spare: 3}, {title: "USER", spare: 1}, {title: "MESSAGE"},
 	}
 	if ahead == 0 { // what is to come must fit
-		for i, longest := range []string{3: "recovered", 4: "throttled", 5: "getMultipleLeads", 6: "soap"} {
+		for i, longest := range []string{3: "recovered", 4: "throttled", 5: "getLeadByIdUsingGET", 6: "soap"} {
 			columns[i].min = max(columns[i].min, len(longest))
 		}
+		columns[len(columns)-1].min = minLast
 	}
 	return &lister{out: out, json: asJSON, zone: zone, table: table{w: out, screen: s, ahead: ahead, columns: columns}}
 }

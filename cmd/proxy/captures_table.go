@@ -7,9 +7,11 @@ import (
 
 // column is one of a table; its cells are at least min wide.
 type column struct {
-	title string
-	min   int
-	right bool // aligned
+	title  string
+	min    int
+	right  bool // aligned
+	spare  int  // the place in the order in which columns are left out of a narrow terminal; 0: it stays
+	hidden bool
 }
 
 // cell is text, already harmless, and the colour for it on a terminal.
@@ -50,6 +52,7 @@ func (t *table) flush() error {
 			t.columns[i].min = max(t.columns[i].min, cells(t.columns[i].title))
 			heading[i] = cell{t.columns[i].title, bold}
 		}
+		t.fit()
 		t.line(&out, heading)
 	}
 	for _, row := range t.rows {
@@ -60,12 +63,39 @@ func (t *table) flush() error {
 	return err
 }
 
+// minLast is the least that the last column, often the longest and the most telling, should have.
+const minLast = 24
+
+// fit leaves columns out until what remains fits the terminal.
+func (t *table) fit() {
+	needed := func() (n int) {
+		for i, c := range t.columns {
+			switch {
+			case c.hidden:
+			case i == len(t.columns)-1:
+				n += min(c.min, minLast)
+			default:
+				n += c.min + len(tableGap)
+			}
+		}
+		return n
+	}
+	for next := 1; t.screen.columns > 0 && next < len(t.columns) && needed() > t.screen.columns; next++ {
+		for i := range t.columns {
+			t.columns[i].hidden = t.columns[i].hidden || t.columns[i].spare == next
+		}
+	}
+}
+
 const tableGap = "  "
 
 // line prints a row, cut to the width of the terminal.
 func (t *table) line(out *strings.Builder, row []cell) {
 	used := 0
 	for i, c := range row {
+		if t.columns[i].hidden {
+			continue
+		}
 		text, pad := c.text, max(t.columns[i].min-cells(c.text), 0)
 		gap := ""
 		if i > 0 {
