@@ -44,8 +44,8 @@ func bars(title, about, unit string, width uint32) *timeseries.PanelBuilder {
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
 }
 
-// figure is one number for now; above warn it is yellow, above alarm red.
-func figure(title, about, unit, expr, legend string, warn, alarm float64) *stat.PanelBuilder {
+// figure is one number for now, green unless it reaches one of the colours.
+func figure(title, about, unit, expr, legend string, colours ...at) *stat.PanelBuilder {
 	return stat.NewPanelBuilder().
 		Title(title).
 		Description(about).
@@ -57,7 +57,7 @@ func figure(title, about, unit, expr, legend string, warn, alarm float64) *stat.
 		ColorMode(common.BigValueColorModeValue).
 		GraphMode(common.BigValueGraphModeNone).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
-		Thresholds(steps("green", at{warn, "yellow"}, at{alarm, "red"})).
+		Thresholds(steps("green", colours...)).
 		WithTarget(instant(expr, legend))
 }
 

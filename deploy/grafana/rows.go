@@ -34,22 +34,21 @@ func rows() []row {
 }
 
 func glance() []cog.Builder[dashboard.Panel] {
-	const never = 1e12
 	return []cog.Builder[dashboard.Panel]{
 		figure("Calls", "Calls of applications a second.", "reqps",
-			`sum(rate(marketo_proxy_requests_total{`+calls+`}[$__rate_interval]))`, "", never, 2*never),
+			`sum(rate(marketo_proxy_requests_total{`+calls+`}[$__rate_interval]))`, ""),
 		figure("Failing", "Part of the calls that failed, for whatever reason; neither healed ones nor those that the application gave up.", "percentunit",
 			`sum(rate(marketo_proxy_failures_total{`+calls+`, outcome!~"recovered|client"}[$__rate_interval])) / sum(rate(marketo_proxy_requests_total{`+calls+`}[$__rate_interval]))`,
-			"", 0.02, 0.1),
+			"", at{0.02, "yellow"}, at{0.1, "red"}),
 		figure("Marketo's own faults", "Faults of class marketo in the time that is shown: nobody here can mend them.", "short",
-			`sum(increase(marketo_proxy_faults_total{`+calls+`, class="marketo"}[$__range]))`, "", 1, 50),
+			`sum(increase(marketo_proxy_faults_total{`+calls+`, class="marketo"}[$__range]))`, "", at{1, "yellow"}, at{50, "red"}),
 		figure("Healed", "Calls that had expired and that the proxy renewed, in the time that is shown.", "short",
-			`sum(increase(marketo_proxy_renewals_total{`+calls+`, result="recovered"}[$__range]))`, "", never, 2*never),
+			`sum(increase(marketo_proxy_renewals_total{`+calls+`, result="recovered"}[$__range]))`, ""),
 		figure("Day's quota used", "Of the quota that is the nearest to its end. Only calls that went through these proxies since they started.", "percentunit",
 			`max by (api) (sum by (namespace, api) (marketo_proxy_limit_usage{`+calls+`, limit="day"}) / max by (namespace, api) (marketo_proxy_limit{`+calls+`, limit="day"}))`,
-			"{{api}}", 0.7, 0.9),
+			"{{api}}", at{0.7, "yellow"}, at{0.9, "red"}),
 		figure("Captures lost", "Failed calls that are not on disk, in the time that is shown.", "short",
-			`sum(increase(marketo_proxy_captures_lost_total{`+pods+`}[$__range]))`, "", 1, 1),
+			`sum(increase(marketo_proxy_captures_lost_total{`+pods+`}[$__range]))`, "", at{1, "red"}),
 		list("Alerts that fire", "From deploy/prometheus/rules.yml.", "short", full,
 			`sum by (alertname, severity, namespace, api, code, outcome, result, pod) (ALERTS{alertname=~"Marketo.*", alertstate="firing", namespace=~"$namespace|"})`,
 			"alerts", "severity", "alertname", "namespace", "api", "code", "outcome", "result", "pod").Height(6),

@@ -1,0 +1,117 @@
+//go:build linux
+
+package prometheus
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const runbooks = "../../docs/runbooks"
+
+// Each alert has a runbook with the same parts, and each runbook an alert.
+func TestRunbooks(t *testing.T) {
+	names := alerts(t)
+	files, err := os.ReadDir(runbooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, file := range files {
+		name := strings.TrimSuffix(file.Name(), ".md")
+		documented = append(documented, name)
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is about no alert", file.Name())
+		}
+		text := read(t, filepath.Join(runbooks, file.Name()))
+		at := 0
+		for _, part := range []string{"# " + name + "\n", "\n## Meaning\n", "\n## Impact\n", "\n## Diagnosis\n", "\n## Mitigation\n"} {
+			i := strings.Index(text[at:], part)
+			if i < 0 {
+				t.Errorf("%s: no %q, or in another place", file.Name(), part)
+				break
+			}
+			at += i
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(documented, name) {
+			t.Errorf("%s has no runbook", name)
+		}
+	}
+}
+
+var commandLine = regexp.MustCompile(`(?m)^ *(\$ )?(marketo-proxy .*)$`)
+
+// commandLines are the commands of ours in a text; with a prompt, only those that follow one.
+func commandLines(text, prompt string) (lines []string) {
+	for _, m := range commandLine.FindAllStringSubmatch(text, -1) {
+		if prompt == "" || m[1] == prompt {
+			lines = append(lines, m[2])
+		}
+	}
+	return lines
+}
+
+// runbookCommands types every command of the runbooks beside a running proxy, and compares the head of what they print with the head of
+// what the runbook shows.
+func runbookCommands(t *testing.T, beside *pod) {
+	files, err := filepath.Glob(filepath.Join(runbooks, "*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text := read(t, file)
+		found := commandLines(text, "$ ")
+		if len(found) == 0 {
+			t.Errorf("%s has no command", file)
+		}
+		for _, line := range found {
+			out := try(t, beside, line)
+			_, shown, _ := strings.Cut(text, "$ "+line+"\n")
+			shown, _, _ = strings.Cut(shown, "\n")
+			if !strings.HasPrefix(strings.TrimSpace(shown), "TIME ") && !strings.HasPrefix(strings.TrimSpace(shown), "CODE ") {
+				continue
+			}
+			head, _, _ := strings.Cut(out, "\n")
+			if out != "" && strings.Join(strings.Fields(head), " ") != strings.Join(strings.Fields(shown), " ") {
+				t.Errorf("%s: %s prints\n%s\nnot\n%s", filepath.Base(file), line, head, shown)
+			}
+		}
+	}
+}
+
+// try types a command. What it finds does not matter, but it must be understood.
+func try(t *testing.T, beside *pod, line string) (stdout string) {
+	t.Helper()
+	line, _, _ = strings.Cut(line, " #")
+	args := strings.Fields(line)[1:]
+	for i, arg := range args {
+		if arg == "ID" {
+			args[i] = beside.aCapture()
+		}
+	}
+	env := append([]string{"MARKETO_PROXY_METRICS_LISTEN=" + beside.metrics}, beside.env...)
+	stdout, stderr, code := command(t, env, os.Getenv(programEnv), args...)
+	if strings.Contains(stderr, "marketo-proxy --help") || code != 0 && args[0] != "check" {
+		t.Errorf("%s: exit %d %s", line, code, stderr)
+	}
+	return stdout
+}
+
+var captureID = regexp.MustCompile(`"id":"([^"]+)"`)
+
+// aCapture is the id of any.
+func (p *pod) aCapture() string {
+	p.t.Helper()
+	stdout, stderr, _ := command(p.t, p.env, os.Getenv(programEnv), "captures", "ls", "--json", "--limit", "1")
+	m := captureID.FindStringSubmatch(stdout)
+	if m == nil {
+		p.t.Fatalf("no capture: %s", stderr)
+	}
+	return m[1]
+}
