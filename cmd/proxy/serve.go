@@ -191,12 +191,7 @@ func (p *process) observe(metrics http.Handler) http.Handler {
 	}
 	mux.HandleFunc("GET /readyz", readiness)
 	mux.HandleFunc("GET /startupz", readiness)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, "<!doctype html><html lang=en><title>marketo-proxy</title><h1>marketo-proxy %s</h1>"+
-			"<ul><li><a href=/metrics>metrics</a><li><a href=/livez>livez</a><li><a href=/readyz>readyz</a><li><a href=/startupz>startupz</a></ul></html>\n",
-			build().Version)
-	})
+	mux.HandleFunc("GET /{$}", landing(build().Version))
 	return mux
 }
 
