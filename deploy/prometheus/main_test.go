@@ -114,7 +114,7 @@ func wait(t *testing.T, what string, check func() (ok bool, why string)) {
 	}
 }
 
-// command runs a program to its end.
+// command runs a program to its end, where the tests are.
 func command(t *testing.T, env []string, path string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.Command(path, args...)
