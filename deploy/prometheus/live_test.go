@@ -47,10 +47,10 @@ func TestPrometheus(t *testing.T) {
 		up, err := native.query(`sum(up) + sum(marketo_proxy_build_info)`, true)
 		return err == nil && len(up) == 1 && up[0].Value.value() == 6, fmt.Sprint(up, err)
 	})
+	breakDisk(t, clock.dir)
 	calm.traffic(healthy, 100*time.Millisecond)
 	shop.traffic(round, 10*time.Millisecond)
 	clock.traffic(append([]call{{api: "soap", fail: "20103", weight: 1}}, healthy...), 100*time.Millisecond)
-	breakDisk(t, clock.dir)
 
 	for _, s := range []*server{plain, native} {
 		wait(t, "every alert fires", func() (bool, string) {
@@ -152,7 +152,7 @@ func exemplars(t *testing.T, s *server, p *pod) {
 	for _, f := range found {
 		code := f.SeriesLabels["code"]
 		id := f.Exemplars[len(f.Exemplars)-1].Labels["capture_id"]
-		stdout, stderr, exit := command(t, p.env, os.Getenv(programEnv), "captures", "show", id)
+		stdout, stderr, exit := command(t, "", p.env, os.Getenv(programEnv), "captures", "show", id)
 		if exit != 0 || code != "other" && !strings.Contains(stdout, code) || !strings.Contains(stdout, id) {
 			t.Errorf("code %s has the capture %s: exit %d %s %s", code, id, exit, stdout, stderr)
 		}

@@ -114,10 +114,11 @@ func wait(t *testing.T, what string, check func() (ok bool, why string)) {
 	}
 }
 
-// command runs a program to its end, where the tests are.
-func command(t *testing.T, env []string, path string, args ...string) (stdout, stderr string, code int) {
+// command runs a program to its end, in a directory or, if that is empty, here.
+func command(t *testing.T, dir string, env []string, path string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TZ=UTC", "HOME=" + t.TempDir()}, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

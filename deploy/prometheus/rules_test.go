@@ -41,7 +41,7 @@ func TestRules(t *testing.T) {
 		{"test", "rules", "rules_test.yml"},
 		{"test", "rules", "rules_days_test.yml"},
 	} {
-		if stdout, stderr, code := command(t, nil, promtool, args...); code != 0 {
+		if stdout, stderr, code := command(t, "", nil, promtool, args...); code != 0 {
 			t.Errorf("promtool %v: exit %d\n%s%s", args, code, stdout, stderr)
 		}
 	}

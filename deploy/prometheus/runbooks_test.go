@@ -45,6 +45,29 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
+// The table of docs/monitoring.md says of each alert what the rules say.
+func TestAlertsAreDocumented(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^\| \[(\w+)\]\(runbooks/(\w+)\.md\) \| (\w+) \| [^|]+ \| ([^|]+) \|$`)
+	documented := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(read(t, "../../docs/monitoring.md"), -1) {
+		if m[1] != m[2] {
+			t.Errorf("%s leads to %s", m[1], m[2])
+		}
+		documented[m[1]] = m[3] + " " + strings.ReplaceAll(strings.Replace(m[4], "at once", "", 1), " min", "m")
+	}
+	names := alerts(t)
+	for i, text := range alertLine.Split(read(t, "rules.yml"), -1)[1:] {
+		wait := regexp.MustCompile(`(?m)^ +for: (\w+)$`).FindStringSubmatch(text)
+		severity := regexp.MustCompile(`severity: (\w+)`).FindStringSubmatch(text)
+		if want := severity[1] + " " + strings.Join(wait[min(1, len(wait)):], ""); documented[names[i]] != want {
+			t.Errorf("%s is documented as %q, not %q", names[i], documented[names[i]], want)
+		}
+	}
+	if len(documented) != len(names) {
+		t.Errorf("%d alerts, %d documented", len(names), len(documented))
+	}
+}
+
 var commandLine = regexp.MustCompile(`(?m)^ *(\$ )?(marketo-proxy .*)$`)
 
 // commandLines are the commands of ours in a text; with a prompt, only those that follow one.
@@ -57,14 +80,16 @@ func commandLines(text, prompt string) (lines []string) {
 	return lines
 }
 
-// runbookCommands types every command of the runbooks beside a running proxy, and compares the head of what they print with the head of
-// what the runbook shows.
+var tableHead = regexp.MustCompile(`^ *(TIME|CODE|OPERATION|USER) `)
+
+// runbookCommands types every command of the runbooks, and of the other documents for whoever is in trouble, beside a running proxy.
+// Where a document shows a table, the command must print one with the same head.
 func runbookCommands(t *testing.T, beside *pod) {
 	files, err := filepath.Glob(filepath.Join(runbooks, "*.md"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	for _, file := range files {
+	for _, file := range append(files, "../../docs/is-it-the-proxy.md", "../../docs/upgrade.md") {
 		text := read(t, file)
 		found := commandLines(text, "$ ")
 		if len(found) == 0 {
@@ -74,7 +99,7 @@ func runbookCommands(t *testing.T, beside *pod) {
 			out := try(t, beside, line)
 			_, shown, _ := strings.Cut(text, "$ "+line+"\n")
 			shown, _, _ = strings.Cut(shown, "\n")
-			if !strings.HasPrefix(strings.TrimSpace(shown), "TIME ") && !strings.HasPrefix(strings.TrimSpace(shown), "CODE ") {
+			if !tableHead.MatchString(shown) {
 				continue
 			}
 			head, _, _ := strings.Cut(out, "\n")
@@ -101,7 +126,7 @@ func try(t *testing.T, beside *pod, line string) (stdout string) {
 		}
 	}
 	env := append([]string{"MARKETO_PROXY_METRICS_LISTEN=" + beside.metrics}, beside.env...)
-	stdout, stderr, code := command(t, env, os.Getenv(programEnv), args...)
+	stdout, stderr, code := command(t, t.TempDir(), env, os.Getenv(programEnv), args...)
 	if strings.Contains(stderr, "marketo-proxy --help") || code != 0 && args[0] != "check" {
 		t.Errorf("%s: exit %d %s", line, code, stderr)
 	}
@@ -113,7 +138,7 @@ var captureID = regexp.MustCompile(`"id":"([^"]+)"`)
 // aCapture is the id of any.
 func (p *pod) aCapture() string {
 	p.t.Helper()
-	stdout, stderr, _ := command(p.t, p.env, os.Getenv(programEnv), "captures", "ls", "--json", "--limit", "1")
+	stdout, stderr, _ := command(p.t, "", p.env, os.Getenv(programEnv), "captures", "ls", "--json", "--limit", "1")
 	m := captureID.FindStringSubmatch(stdout)
 	if m == nil {
 		p.t.Fatalf("no capture: %s", stderr)
