@@ -1,0 +1,437 @@
+package pseudonym
+
+import (
+	"bytes"
+	"hash/fnv"
+
+	"marketo-proxy/xmlscan"
+)
+
+// xmlBody masks XML: the text of all elements, and the values of all attributes, that are not known to be Marketo's own. Names
+// of elements and attributes stay. In HTML, which gateways send, all is free text.
+type xmlBody struct {
+	m     *Masker
+	out   *filter
+	scan  xmlscan.Scanner
+	stack [maxLevels]element
+	depth int // of the stack, and beyond
+
+	content value  // of text and CDATA since the last markup, as written
+	decoded []byte // what of it means before segment
+	segment int    // where the text after the last CDATA section begins in content.raw
+	cdata   bool   // content is one CDATA section
+
+	markup value // a comment
+	inTag  bool  // in the pieces of a long tag
+	more   bool  // the last token, of this kind, goes on
+	kind   xmlscan.Kind
+	html   bool
+	broken bool // tags don't match: what an element means is not sure any more
+
+	masked []byte
+	text   []byte
+}
+
+// element is one that is open.
+type element struct {
+	tag     uint64 // hash of the name as written
+	field   field
+	sibling []byte // text of the last attrName, name or keyType inside: it says what the value beside it is
+}
+
+func newXML(m *Masker, out *filter) *xmlBody {
+	return &xmlBody{m: m, out: out, content: value{m: m}, markup: value{m: m}}
+}
+
+func (x *xmlBody) write(p []byte) {
+	x.scan.Feed(p)
+	x.drain()
+}
+
+func (x *xmlBody) end() {
+	x.scan.Finish()
+	x.drain()
+	x.flush()
+	switch {
+	case !x.more:
+	case x.kind == xmlscan.Comment:
+		x.comment("")
+	case x.kind == xmlscan.ProcInst || x.kind == xmlscan.Doctype:
+		x.declaration()
+	}
+}
+
+func (x *xmlBody) drain() {
+	var t xmlscan.Token
+	for x.scan.Scan(&t) {
+		x.token(&t)
+		x.more, x.kind = t.More, t.Kind
+	}
+}
+
+func (x *xmlBody) token(t *xmlscan.Token) {
+	switch t.Kind {
+	case xmlscan.Text:
+		raw := t.Raw
+		if x.content.size == 0 {
+			raw = bytes.TrimLeft(raw, " \t\r\n")
+			x.out.write(t.Raw[:len(t.Raw)-len(raw)])
+		}
+		x.content.add(raw)
+	case xmlscan.CDATA:
+		x.section(t)
+	case xmlscan.Start:
+		x.flush()
+		x.start(t)
+	case xmlscan.End:
+		x.flush()
+		x.endTag(t)
+	default:
+		x.flush()
+		x.markup.add(t.Raw)
+		if t.More {
+			return
+		}
+		if t.Kind == xmlscan.Comment {
+			x.comment("-->")
+		} else {
+			x.declaration()
+		}
+	}
+}
+
+// section takes a CDATA section, or a piece of one, as part of the text.
+func (x *xmlBody) section(t *xmlscan.Token) {
+	if !x.more {
+		x.cdata = x.content.size == 0
+		if !x.content.long() {
+			x.decoded = xmlscan.Unescape(x.decoded, x.content.raw[x.segment:])
+		}
+	}
+	x.content.add(t.Raw)
+	if x.content.long() {
+		return
+	}
+	x.decoded = append(x.decoded, t.Data...)
+	x.segment = len(x.content.raw)
+}
+
+// flush masks the text that was collected.
+func (x *xmlBody) flush() {
+	v := &x.content
+	if v.size == 0 {
+		return
+	}
+	defer x.reset()
+	if v.long() {
+		x.text = v.digest(x.text[:0], Attribute)
+		x.out.write(x.text)
+		return
+	}
+	end := len(bytes.TrimRight(v.raw, " \t\r\n"))
+	space := v.raw[max(end, x.segment):]
+	raw := v.raw[:len(v.raw)-len(space)]
+	cdata := x.cdata && x.segment == len(raw)
+	x.decoded = xmlscan.Unescape(x.decoded, raw[x.segment:])
+
+	f := x.current()
+	if x.html {
+		f.form = message
+	}
+	var same bool
+	x.masked, same = x.m.value(x.masked[:0], f, x.decoded)
+	switch {
+	case same || bytes.Equal(x.masked, x.decoded):
+		x.out.write(raw)
+	case cdata && !bytes.Contains(x.masked, []byte("]]>")):
+		x.out.writeString("<![CDATA[")
+		x.out.write(x.masked)
+		if !x.more { // else it is cut off
+			x.out.writeString("]]>")
+		}
+	default:
+		x.text = x.escape(x.text[:0], x.masked)
+		x.out.write(x.text)
+	}
+	x.out.write(space)
+	if (f.form == fieldNames || f.name == "keytype") && 2 <= x.depth && x.depth <= maxLevels {
+		parent := &x.stack[x.depth-2]
+		parent.sibling = append(parent.sibling[:0], x.decoded...)
+	}
+}
+
+func (x *xmlBody) reset() {
+	x.content.reset()
+	x.decoded, x.segment, x.cdata = x.decoded[:0], 0, false
+}
+
+// current is the field that the open element is.
+func (x *xmlBody) current() field {
+	switch {
+	case x.depth == 0, x.depth > maxLevels:
+		return field{kind: Attribute}
+	case x.depth == 1:
+		return x.stack[0].field
+	}
+	f, parent := x.stack[x.depth-1].field, &x.stack[x.depth-2]
+	switch f.name {
+	case "attrvalue", "value":
+		if len(parent.sibling) > 0 {
+			f = lookup(parent.sibling)
+		}
+	case "keyvalue":
+		f.form = keyForm(parent.sibling)
+	case "stringitem", "integeritem":
+		f = parent.field
+	}
+	if x.broken && f.form != message {
+		f.form = masked
+	}
+	return f
+}
+
+func (x *xmlBody) push(name []byte) {
+	if x.depth < maxLevels {
+		around := ""
+		if x.depth > 0 {
+			around = x.stack[x.depth-1].field.name
+		}
+		e := &x.stack[x.depth]
+		e.tag, e.field, e.sibling = hashOf(name), within(name, around), e.sibling[:0]
+	}
+	x.depth++
+}
+
+func (x *xmlBody) pop(name []byte) {
+	if x.depth == 0 {
+		x.broken = true
+		return
+	}
+	x.depth--
+	if x.depth < maxLevels && x.stack[x.depth].tag != hashOf(name) {
+		x.broken = true
+	}
+}
+
+func hashOf(name []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(name)
+	return h.Sum64()
+}
+
+// start takes a start tag or a piece of one.
+func (x *xmlBody) start(t *xmlscan.Token) {
+	switch {
+	case x.inTag:
+		x.longTag(t)
+	case len(t.Name) == 0 && len(t.Raw) == xmlscan.MaxTag:
+		name := t.Raw[1:]
+		if n := bytes.IndexAny(name, " \t\r\n/>"); n > 0 && isName(name[:n]) {
+			name = name[:n]
+		} else {
+			name = []byte("masked")
+		}
+		x.text = append(x.text[:0], name...)
+		x.m.counts[Attribute]++
+		x.out.writeString("<")
+		x.out.write(x.text)
+		x.out.writeString(` masked="too long"`)
+		x.inTag = true
+	default:
+		x.html = x.html || x.depth == 0 && bytes.EqualFold(t.Name, []byte("html"))
+		if x.isProper(t) {
+			x.attributes(t)
+		} else {
+			x.broken = true
+			x.junk(t.Raw, "<")
+		}
+		if len(t.Name) > 0 && !t.SelfClosing {
+			x.push(t.Name)
+		}
+	}
+}
+
+// longTag takes the other pieces of a start tag of which nothing but the name stays, in x.text.
+func (x *xmlBody) longTag(t *xmlscan.Token) {
+	if t.More {
+		return
+	}
+	x.inTag = false
+	if t.SelfClosing {
+		x.out.writeString("/>")
+		return
+	}
+	x.out.writeString(">")
+	x.push(x.text)
+}
+
+// junk masks what is no tag but looks like one: a quote that was left open, a sign in a text, or the end of what was cut off.
+func (x *xmlBody) junk(raw []byte, open string) {
+	x.out.writeString(open)
+	x.masked = x.m.mask(x.masked[:0], raw[len(open):], Attribute)
+	x.out.write(x.masked)
+}
+
+// isProper tells a start tag that is as XML, or in HTML as HTML, has it.
+func (x *xmlBody) isProper(t *xmlscan.Token) bool {
+	if len(t.Name) == 0 || !isName(t.Name) || bytes.IndexByte(t.Raw[1:], '<') >= 0 {
+		return false
+	}
+	for a := range t.Attrs() {
+		if len(a.Name) == 0 || !isName(a.Name) || !x.html && isAlone(t.Raw, a) {
+			return false
+		}
+	}
+	return true
+}
+
+// isAlone tells an attribute without a value.
+func isAlone(raw []byte, a xmlscan.Attr) bool {
+	return len(a.Value) == 0 && a.Start >= len(a.Name) && &raw[a.Start-len(a.Name)] == &a.Name[0]
+}
+
+// attributes writes a start tag with masked attributes.
+func (x *xmlBody) attributes(t *xmlscan.Token) {
+	done := 0
+	for a := range t.Attrs() {
+		start, value := a.Start, a.Value
+		f := lookup(a.Name)
+		switch {
+		case isAlone(t.Raw, a):
+			start, value = a.Start-len(a.Name), a.Name
+			f.form = message
+		case isMarkup(a.Name):
+			continue
+		case x.html:
+			f.form = message
+		}
+		x.text = xmlscan.Unescape(x.text[:0], value)
+		var same bool
+		if x.masked, same = x.m.value(x.masked[:0], f, x.text); same || bytes.Equal(x.masked, x.text) {
+			continue
+		}
+		x.out.write(t.Raw[done:start])
+		x.text = x.escape(x.text[:0], x.masked)
+		x.out.write(x.text)
+		done = a.End
+	}
+	x.out.write(t.Raw[done:])
+}
+
+// isMarkup tells the attributes that say how to read the document: of namespaces, schemas and envelopes.
+func isMarkup(name []byte) bool {
+	prefix, local, ok := bytes.Cut(name, []byte(":"))
+	if !ok {
+		return string(name) == "xmlns"
+	}
+	switch string(prefix) {
+	case "xmlns":
+		return true
+	case "xsi", "xml":
+		switch string(local) {
+		case "nil", "type", "schemaLocation", "noNamespaceSchemaLocation", "lang", "space":
+			return true
+		}
+	}
+	switch string(local) {
+	case "encodingStyle", "mustUnderstand", "actor", "role", "relay":
+		return true
+	}
+	return false
+}
+
+func (x *xmlBody) endTag(t *xmlscan.Token) {
+	switch {
+	case x.inTag:
+	case len(t.Name) == 0 && len(t.Raw) == xmlscan.MaxTag:
+		x.broken, x.inTag = true, true
+		x.out.writeString("</masked")
+	case len(t.Name) > 0 && isName(t.Name) && len(bytes.TrimSpace(t.Raw[2+len(t.Name):len(t.Raw)-1])) == 0:
+		x.out.write(t.Raw)
+		x.pop(t.Name)
+		return
+	default:
+		x.junk(t.Raw, "</")
+		x.pop(t.Name)
+		x.broken = true
+		return
+	}
+	if !t.More {
+		x.out.writeString(">")
+		x.inTag = false
+	}
+}
+
+// comment masks a comment as free text. shut is its end, empty if it was cut off.
+func (x *xmlBody) comment(shut string) {
+	const open = "<!--"
+	x.out.writeString(open)
+	if x.markup.long() {
+		x.out.write(x.markup.digest(nil, Message))
+	} else {
+		content := bytes.TrimSuffix(bytes.TrimPrefix(x.markup.raw, []byte(open)), []byte(shut))
+		x.masked = x.m.text(x.masked[:0], content)
+		x.out.write(x.masked)
+	}
+	x.out.writeString(shut)
+	x.markup.reset()
+}
+
+// declaration masks <?…?> or <!…>. Those that every document may have stay; others, which may define entities, lose their
+// content.
+func (x *xmlBody) declaration() {
+	raw := x.markup.raw
+	if !x.markup.long() && isPlainDeclaration(raw) {
+		x.html = x.html || x.depth == 0 && bytes.EqualFold(raw[:min(len(raw), len(htmlType))], []byte(htmlType))
+		x.out.write(raw)
+	} else {
+		x.m.counts[Attribute]++
+		x.out.writeString("<!-- masked -->")
+	}
+	x.markup.reset()
+}
+
+const htmlType = "<!doctype html"
+
+func isPlainDeclaration(raw []byte) bool {
+	if len(raw) > 256 {
+		return false
+	}
+	return bytes.HasPrefix(raw, []byte("<?xml ")) ||
+		len(raw) > 9 && bytes.EqualFold(raw[:9], []byte("<!doctype")) && bytes.IndexByte(raw, '[') < 0 && bytes.IndexByte(raw, '@') < 0
+}
+
+// isName tells that there is nothing but a name in a name; the scanner lets pass all that is no space and no slash.
+func isName(name []byte) bool {
+	for _, c := range name {
+		if !isLetter(c) && !isDigit(c) && c != ':' && c != '-' && c != '_' && c != '.' && c < 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// escape appends text as it may stand in an element or, in quotes of either kind, in an attribute.
+func (x *xmlBody) escape(dst, text []byte) []byte {
+	for i, c := range text {
+		switch c {
+		case '&':
+			if x.html && i+1 < len(text) && isLetter(text[i+1]) { // a reference of HTML, or all the same to browsers
+				dst = append(dst, c)
+				continue
+			}
+			dst = append(dst, "&amp;"...)
+		case '<':
+			dst = append(dst, "&lt;"...)
+		case '>':
+			dst = append(dst, "&gt;"...)
+		case '"':
+			dst = append(dst, "&quot;"...)
+		case '\'':
+			dst = append(dst, "&apos;"...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
