@@ -15,7 +15,6 @@ type csvBody struct {
 	cell   value
 	quotes bool // in quotes
 	buf    []byte
-	text   []byte
 }
 
 // maxColumns is how many columns can be known.

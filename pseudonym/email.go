@@ -137,6 +137,11 @@ func (a *address) domain(b []byte, i int, last bool) (found, more bool) {
 			}
 			break
 		}
+		if c := b[i]; isLetter(c) || isDigit(c) { // most bytes
+			i++
+			a.text, a.ends = append(a.text, c), append(a.ends, i)
+			continue
+		}
 		u, ok := readUnit(b[i:], last)
 		if !ok {
 			return false, true

@@ -151,7 +151,7 @@ func (f form) allows(v []byte) bool {
 	case fieldNames:
 		return len(v) <= 4<<10 && all(v, func(c byte) bool { return c >= ' ' && c != '@' && c != '<' && c != '"' })
 	case asset:
-		return len(v) <= 255 && !isPhone(v) && bytes.IndexByte(v, '@') < 0
+		return len(v) <= 255 && !isPhone(v) && all(v, func(c byte) bool { return c >= ' ' && bytes.IndexByte([]byte(`@<>{}"`), c) < 0 })
 	case opaque:
 		return true
 	}

@@ -14,7 +14,6 @@ type multipartBody struct {
 	place     partPlace
 	part      masker
 	header    partHeader
-	buf       []byte
 }
 
 // partPlace is where in a multipart body the next byte stands.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 )
 
 // newMasker is one with a fixed key, so that a failure can be repeated.
@@ -171,6 +172,9 @@ func TestPlaces(t *testing.T) {
 // checkShape: what was XML or JSON still is.
 func checkShape(t testing.TB, in, out string) {
 	t.Helper()
+	if !utf8.ValidString(in) { // may be left out
+		return
+	}
 	if json.Valid([]byte(in)) && !json.Valid([]byte(out)) {
 		t.Errorf("no JSON any more: %.2000q becomes %.2000q", in, out)
 	}

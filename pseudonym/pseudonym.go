@@ -41,6 +41,7 @@ type Masker struct {
 	stream *rand.ChaCha8
 	sum    [sha256.Size]byte
 	folded []byte
+	whole  address // memory for wholeEmail
 	counts map[string]int
 }
 

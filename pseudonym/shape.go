@@ -40,7 +40,7 @@ func isConstant(v []byte) bool {
 
 // wholeEmail tells that a value is an address and nothing else.
 func (m *Masker) wholeEmail(v []byte) bool {
-	var a address
+	a := &m.whole
 	return len(v) <= maxLocal+maxDomain && bytes.IndexByte(v, '@') > 0 && a.find(v, true) && a.start == 0 && a.end == len(v)
 }
 
@@ -118,9 +118,9 @@ func (m *Masker) url(dst, v []byte, scheme int) []byte {
 	return m.runes(dst, rest)
 }
 
-// isPhone tells a number with signs between its digits, or a plus sign before them.
+// isPhone tells a number in groups, or with a plus sign before it. One dot alone makes it a fraction.
 func isPhone(v []byte) bool {
-	digits, signs := 0, 0
+	digits, signs, dots := 0, 0, 0
 	for i, c := range v {
 		switch {
 		case isDigit(c):
@@ -128,11 +128,12 @@ func isPhone(v []byte) bool {
 		case c == '+' && i == 0, c == '(', c == ')', c == ' ', c == '/', c == '-' && i > 0:
 			signs++
 		case c == '.' && i > 0:
+			dots++
 		default:
 			return false
 		}
 	}
-	return digits >= 7 && digits <= 20 && signs > 0
+	return digits >= 7 && digits <= 20 && (signs > 0 || dots > 1)
 }
 
 // runes replaces each character by one of its class and length in UTF-8, keyed by the whole: limits on length and trouble with

@@ -133,7 +133,7 @@ func (t *textMasker) quoted(v []byte) int {
 	closing := v[n+end : n+end+size]
 	content := v[n : n+end]
 	t.dst = append(t.dst, v[:n]...)
-	if isFieldName(content) || isCode(content) || isLimit(content) || namesField[string(bytes.ToLower(t.key))] && isIdent(content) {
+	if isFieldName(content) || isCode(content) || len(content) <= 4 && all(content, isDigit) || namesField[string(bytes.ToLower(t.key))] && isIdent(content) {
 		t.dst = append(t.dst, content...)
 	} else {
 		t.keyed(content)
@@ -178,12 +178,12 @@ func (t *textMasker) word(v []byte) int {
 		t.dst = t.m.shape(t.dst, v[:n], Message)
 		return n
 	}
-	if n = groupLength(v); n > 0 && isPhone(v[:n]) {
-		t.dst = t.m.mask(t.dst, v[:n], Phone)
-		return n
-	}
 	if n = addressLength(v); n > 0 {
 		t.dst = t.m.mask(t.dst, v[:n], Message)
+		return n
+	}
+	if n = groupLength(v); n > 0 && isPhone(v[:n]) {
+		t.dst = t.m.mask(t.dst, v[:n], Phone)
 		return n
 	}
 	n = 0
@@ -253,7 +253,7 @@ func isLimit(v []byte) bool {
 		}
 		return true
 	}
-	return all(v, isDigit) && (len(v) <= 4 || len(v) <= 9 && bytes.HasSuffix(v, []byte("00")))
+	return all(v, isDigit) && (len(v) <= 4 || len(v) <= 6 && bytes.HasSuffix(v, []byte("00")))
 }
 
 // isRequestID tells the likes of e42b#14272d07d78.

@@ -1,0 +1,88 @@
+package pseudonym
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// repeated is a body of any size without memory for it.
+type repeated struct {
+	head, unit, tail string
+	left             int // units
+	rest             string
+	begun, done      bool
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	for r.rest == "" {
+		switch {
+		case !r.begun:
+			r.rest, r.begun = r.head, true
+		case r.left > 0:
+			r.rest, r.left = r.unit, r.left-1
+		case !r.done:
+			r.rest, r.done = r.tail, true
+		default:
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func (r *repeated) Close() error { return nil }
+
+var units = []struct{ name, contentType, head, unit, tail string }{
+	{"XML", "text/xml", "<Envelope><leadRecordList>", `<leadRecord><Id>318581</Id><Email>jdoe@corp.org</Email><leadAttributeList><attribute><attrName>Company</attrName>` +
+		"<attrType>string</attrType><attrValue>Corp, Inc.</attrValue></attribute></leadAttributeList></leadRecord>\n", "</leadRecordList></Envelope>"},
+	{"JSON", "application/json", `{"result":[`, `{"id":318581,"updatedAt":"2015-06-11T23:15:23Z","lastName":"Doe","email":"jdoe@corp.org","ok":true},` + "\n", "1]}"},
+	{"CSV", "text/csv", "id,email,lastName,company\n", "318581,jdoe@corp.org,Doe,\"Corp, Inc.\"\n", ""},
+	{"text", "text/plain", "", "Lead jdoe@corp.org was not found by 'Doe' at 2015-06-11T23:15:23Z\n", ""},
+}
+
+func BenchmarkBody(b *testing.B) {
+	const size = 10 << 20
+	for _, u := range units {
+		b.Run(u.name, func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				r := newMasker(b).Body(u.contentType, &repeated{head: u.head, unit: u.unit, tail: u.tail, left: size / len(u.unit)})
+				if _, err := io.Copy(io.Discard, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Memory does not grow with a body, nor with one value of it.
+func TestMemory(t *testing.T) {
+	const size = 16 << 20
+	all := units[:len(units):len(units)]
+	for _, long := range []struct{ head, tail string }{
+		{"<a>", "</a>"}, {"<a b='", "'/>"}, {"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<!DOCTYPE ", ">"}, {`{"a":"`, `"}`}, {`{"a":1`, `}`}, {"a=", ""},
+		{"--x\nContent-Disposition: form-data; name=\"", "\"\n\n--x--"}, {"--x\nContent-Disposition: form-data; name=\"a\"\n\n", "\n--x--"}, {"plain ", ""}, {"email,id\n\"", "\""},
+	} {
+		all = append(all, struct{ name, contentType, head, unit, tail string }{"one value in " + long.head, "", long.head, strings.Repeat("1", 1000), long.tail})
+	}
+	all = append(all, struct{ name, contentType, head, unit, tail string }{"depth", "", "", "<a>", ""}, struct{ name, contentType, head, unit, tail string }{"local", "", "", "a", "@b.cd"})
+	var stats runtime.MemStats
+	for _, u := range all {
+		r := newMasker(t).Body(u.contentType, &repeated{head: u.head, unit: u.unit, tail: u.tail, left: size / 8 / len(u.unit)})
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		before := stats.HeapAlloc
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		if grown := int64(stats.HeapAlloc) - int64(before); grown > 1<<20 {
+			t.Errorf("%s: memory grew by %d KiB", u.name, grown>>10)
+		}
+		runtime.KeepAlive(r)
+	}
+}
