@@ -117,9 +117,6 @@ var notYet = []string{"ticket"}
 func try(t *testing.T, beside *pod, line string) (stdout string) {
 	t.Helper()
 	args := strings.Fields(line)[1:]
-	if slices.Contains(notYet, args[0]) {
-		return ""
-	}
 	for i, arg := range args {
 		if arg == "ID" {
 			args[i] = beside.aCapture()
@@ -127,6 +124,12 @@ func try(t *testing.T, beside *pod, line string) (stdout string) {
 	}
 	env := append([]string{"MARKETO_PROXY_METRICS_LISTEN=" + beside.metrics}, beside.env...)
 	stdout, stderr, code := command(t, t.TempDir(), env, os.Getenv(programEnv), args...)
+	if slices.Contains(notYet, args[0]) {
+		if code != 2 {
+			t.Errorf("%s is there now: take it out of notYet", args[0])
+		}
+		return ""
+	}
 	if strings.Contains(stderr, "marketo-proxy --help") || code != 0 && args[0] != "check" {
 		t.Errorf("%s: exit %d %s", line, code, stderr)
 	}
