@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
@@ -79,17 +80,21 @@ func list(title, about, unit string, width uint32, expr, value string, columns .
 		WithTarget(instant(expr, "").Format(prometheus.PromQueryFormatTable)).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": include}}}).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"indexByName": order, "renameByName": names}}).
-		SortBy([]cogBuilder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(value).Desc(true)})
+		SortBy([]cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(value).Desc(true)})
 }
 
 // query is over the time that is shown.
-func query(expr, legend string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().Datasource(source).Expr(expr).LegendFormat(legend).Range().EditorMode(prometheus.QueryEditorModeCode)
-}
+func query(expr, legend string) *prometheus.DataqueryBuilder { return target(expr, legend).Range() }
 
 // instant is a query for the end of the time that is shown.
-func instant(expr, legend string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().Datasource(source).Expr(expr).LegendFormat(legend).Instant().EditorMode(prometheus.QueryEditorModeCode)
+func instant(expr, legend string) *prometheus.DataqueryBuilder { return target(expr, legend).Instant() }
+
+func target(expr, legend string) *prometheus.DataqueryBuilder {
+	return prometheus.NewDataqueryBuilder().
+		Datasource(source).
+		Expr(expr).
+		LegendFormat(legend).
+		EditorMode(prometheus.QueryEditorModeCode)
 }
 
 // at is a colour from a value on.

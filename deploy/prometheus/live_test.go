@@ -113,7 +113,8 @@ func annotations(t *testing.T, firing []alert, beside *pod) {
 	for _, a := range firing {
 		name := a.Labels["alertname"]
 		for what, text := range a.Annotations {
-			if text == "" || strings.Contains(text, "<no value>") || strings.Contains(text, "  ") || strings.Contains(text, "()") || strings.Contains(text, "NaN") {
+			blank := func(sign string) bool { return strings.Contains(text, sign) }
+			if text == "" || slices.ContainsFunc([]string{"<no value>", "  ", "()", "NaN"}, blank) {
 				t.Errorf("%s: %s is %q", name, what, text)
 			}
 		}

@@ -59,7 +59,8 @@ func scrape(t *testing.T, features, history string, targets ...target) *server {
 	write(t, filepath.Join(dir, "rules.yml"), quick(read(t, "rules.yml")))
 	write(t, filepath.Join(dir, "history"), history)
 	data := filepath.Join(dir, "data")
-	if _, stderr, code := command(t, "", nil, tool(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", filepath.Join(dir, "history"), data); code != 0 {
+	_, stderr, code := command(t, "", nil, tool(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", filepath.Join(dir, "history"), data)
+	if code != 0 {
 		t.Fatalf("promtool tsdb create-blocks-from: %s", stderr)
 	}
 	address := free(t)

@@ -40,8 +40,8 @@ func credentials(t *testing.T, users ...string) string {
 // emulate starts a Marketo without limits and returns its URL.
 func emulate(t *testing.T, args ...string) string {
 	t.Helper()
-	p := start(t, os.Getenv(programEnv), nil, append([]string{"emulate", "--listen=127.0.0.1:0", "--credentials-dir=" + credentials(t, user, other),
-		"--day-limit=0", "--window-limit=0", "--concurrent-limit=0"}, args...)...)
+	p := start(t, os.Getenv(programEnv), nil, append([]string{"emulate", "--listen=127.0.0.1:0",
+		"--credentials-dir=" + credentials(t, user, other), "--day-limit=0", "--window-limit=0", "--concurrent-limit=0"}, args...)...)
 	var url string
 	p.wait("emulate says where it listens", func() (bool, string) {
 		url = regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(p.stdout.String())
@@ -137,7 +137,8 @@ func (p *pod) traffic(round []call, pause time.Duration) {
 // token asks for one of REST.
 func (p *pod) token() string {
 	p.t.Helper()
-	resp, err := http.Get("http://" + p.at["listen"] + "/identity/oauth/token?grant_type=client_credentials&client_id=" + user + "&client_secret=" + key)
+	resp, err := http.Get("http://" + p.at["listen"] +
+		"/identity/oauth/token?grant_type=client_credentials&client_id=" + user + "&client_secret=" + key)
 	if err != nil {
 		p.t.Fatal(err)
 	}
