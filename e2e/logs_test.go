@@ -85,7 +85,8 @@ func TestLogIsDocumented(t *testing.T) {
 
 	marketo := newEmulator(t)
 	home := t.TempDir()
-	srv := serve(t, setup{program: built.Plain, upstream: marketo.URL, home: home, args: []string{"--upstream-timeout=1s", "--log-level=debug", "--capture-skip=20103"}})
+	srv := serve(t, setup{program: built.Plain, upstream: marketo.URL, home: home,
+		args: []string{"--upstream-timeout=1s", "--log-level=debug", "--capture-skip=20103"}})
 	d := srv.door("reverse")
 	d.post(getLead(credential{}))
 	for _, w := range failures {
