@@ -13,6 +13,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/pretty"
 )
 
 type capturesLs struct {
@@ -134,7 +135,7 @@ func (l *lister) add(s *capture.Stored) error {
 		cell{s.Time.In(l.zone).Format(time.DateTime), dim},
 		cell{shorten(printable(s.ID), l.table.screen.idLength()), ""},
 		cell{orDash(s.Code), color}, cell{orDash(string(s.Outcome)), color}, cell{orDash(string(s.Class)), color},
-		cell{orDash(s.Operation), ""}, cell{orDash(string(s.API)), ""}, cell{duration(s.DurationMS), ""},
+		cell{orDash(s.Operation), ""}, cell{orDash(string(s.API)), ""}, cell{pretty.Duration(s.DurationMS), ""},
 		cell{orDash(s.User), ""}, cell{orDash(s.Message), ""},
 	)
 }
@@ -159,18 +160,6 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-func duration(ms float64) string {
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.1f ms", ms)
-	case ms < 1000:
-		return fmt.Sprintf("%.0f ms", ms)
-	case ms < 10_000:
-		return fmt.Sprintf("%.2f s", ms/1000)
-	}
-	return fmt.Sprintf("%.1f s", ms/1000)
 }
 
 // classColor is red for what is broken, yellow for what the caller does wrong, and green for what needs nobody.

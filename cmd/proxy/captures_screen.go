@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/text/width"
+
+	"marketo-proxy/pretty"
 )
 
 // screen is what a command must know of the place that it writes to.
@@ -49,39 +51,8 @@ func (s screen) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// harmless tells that a character can't steer a terminal nor hide in text: none of Unicode's controls, and none of the invisible ones
-// that reorder it.
-func harmless(r rune) bool { return unicode.IsGraphic(r) }
-
-// printable is s on one line, with everything escaped that is not harmless.
-func printable(s string) string {
-	var out strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			out.WriteByte(' ')
-		default:
-			out.WriteString(harmlessRune(r, s[:n]))
-		}
-		s = s[n:]
-	}
-	return out.String()
-}
-
-func harmlessRune(r rune, raw string) string {
-	switch {
-	case r == utf8.RuneError && len(raw) == 1:
-		return fmt.Sprintf(`\x%02x`, raw[0])
-	case harmless(r):
-		return raw
-	case r < 0x80:
-		return fmt.Sprintf(`\x%02x`, r)
-	case r <= 0xffff:
-		return fmt.Sprintf(`\u%04x`, r)
-	}
-	return fmt.Sprintf(`\U%08x`, r)
-}
+// printable is s on one line, with everything escaped that could steer a terminal.
+func printable(s string) string { return pretty.Line(s) }
 
 // harmlessWriter passes text on, with everything escaped that could steer a terminal. Lines and tabs stay; a carriage return before a
 // newline is dropped. As JSON, the escapes are JSON's, so the text means the same.
@@ -106,10 +77,10 @@ func (h *harmlessWriter) Write(p []byte) (int, error) {
 		case r == '\r' && text[1] == '\n':
 		case r == '\n' || r == '\t':
 			out.WriteByte(text[0])
-		case h.json && (!harmless(r) || r == utf8.RuneError):
+		case h.json && (!pretty.Harmless(r) || r == utf8.RuneError):
 			out.WriteString(jsonEscape(r))
 		default:
-			out.WriteString(harmlessRune(r, text[:n]))
+			out.WriteString(pretty.Rune(r, text[:n]))
 		}
 		text = text[n:]
 	}

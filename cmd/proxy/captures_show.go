@@ -10,6 +10,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/pretty"
 )
 
 type capturesShow struct {
@@ -85,8 +86,8 @@ func (p *page) capture(d *capture.Detail) {
 	p.printf("  %s%s\n", p.screen.paint(dim, fmt.Sprintf("%-12s", "outcome")), p.screen.paint(color, printable(strings.TrimSpace(string(d.Outcome)+" "+d.Code))))
 	p.field("message", d.Message)
 	p.field("request id", d.RequestID)
-	p.field("renewal", renewals[d.Renewal])
-	p.field("duration", duration(d.DurationMS))
+	p.field("renewal", pretty.Renewal(d.Renewal))
+	p.field("duration", pretty.Duration(d.DurationMS))
 	p.field("proxy", proxyLine(d.Proxy))
 	if !d.Complete {
 		p.field("complete", "no: a body or an answer is not whole")
@@ -99,37 +100,12 @@ func (p *page) capture(d *capture.Detail) {
 	}
 }
 
-var renewals = map[capture.Renewal]string{
-	capture.RenewalRecovered: "the call had expired; signed again and sent once more, it succeeded",
-	capture.RenewalFailed:    "the call had expired; signed again and sent once more, it failed again",
-	capture.NoCredential:     "the call had expired; not signed again, since no key is known for this user (--credentials-dir)",
-	capture.BadSignature:     "the call had expired; not signed again, since its own signature does not fit the key",
-	capture.UnsupportedBody:  "the call had expired; not signed again, since its body has no header that could be renewed",
-	capture.RenewalDisabled:  "the call had expired; not signed again, by --sign=never",
-}
-
 func proxyLine(p capture.Proxy) string {
 	line := strings.TrimSpace(p.Version + " on " + p.Host)
 	if p.Pod != "" {
 		line += ", pod " + strings.TrimPrefix(p.Namespace+"/"+p.Pod, "/")
 	}
 	return line
-}
-
-// turns says whose turn it is.
-var turns = map[string]string{
-	classify.TurnProxy:         "this proxy's, if it has the key; else the application's",
-	classify.TurnApplication:   "the application's: whoever wrote or runs it",
-	classify.TurnAdministrator: "an administrator's: of the Marketo instance, or of this host and its network",
-	classify.TurnMarketo:       "Marketo's: wait, and open a ticket if it lasts",
-	classify.TurnNobody:        "nobody's: this is an answer, not an incident",
-}
-
-func retryable(yes bool) string {
-	if yes {
-		return "yes, the same call can succeed soon"
-	}
-	return "no"
 }
 
 // explain says what the failure means. Class, retryable and advice are those of the time of the capture.
@@ -141,8 +117,8 @@ func (p *page) explain(d *capture.Detail) {
 	if d.Outcome == classify.Recovered {
 		p.field("whose turn", "nobody's: the proxy healed it")
 	} else {
-		p.field("retry", retryable(d.Retryable))
-		p.field("whose turn", turns[code.Turn])
+		p.field("retry", pretty.Retry(d.Retryable))
+		p.field("whose turn", pretty.Turn(code.Turn))
 	}
 	p.field("advice", d.Advice)
 }
@@ -196,7 +172,7 @@ func timingsLine(t capture.TimingsLine) string {
 		{"blocked", t.Blocked}, {"dns", t.DNS}, {"connect", t.Connect}, {"tls", t.SSL}, {"send", t.Send}, {"wait", t.Wait}, {"receive", t.Receive},
 	} {
 		if phase.ms >= 0.05 { // else it would say 0.0
-			parts = append(parts, phase.name+" "+duration(phase.ms))
+			parts = append(parts, phase.name+" "+pretty.Duration(phase.ms))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -242,7 +218,7 @@ func (p *page) text(d *capture.Detail, attempt int, side capture.Side) error {
 	}
 	end := &lastByte{w: p.w}
 	safe := &harmlessWriter{w: end}
-	err = errors.Join(prettyBody(safe, shown), safe.Close())
+	err = errors.Join(pretty.Body(safe, shown), safe.Close())
 	if end.last != '\n' && end.last != 0 {
 		p.printf("\n")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/pretty"
 )
 
 type codesCommand struct {
@@ -105,8 +106,8 @@ func explainCodes(out *bufio.Writer, s screen, codes []classify.Code) {
 		p.field("api", string(k.API))
 		p.field("meaning", k.Notes)
 		p.field("class", string(k.Class))
-		p.field("retry", retryable(k.Retryable))
-		p.field("whose turn", turns[k.Turn])
+		p.field("retry", pretty.Retry(k.Retryable))
+		p.field("whose turn", pretty.Turn(k.Turn))
 		p.field("advice", k.Advice)
 		if !strings.HasPrefix(k.Source, "Adobe, ") {
 			p.field("source", k.Source)

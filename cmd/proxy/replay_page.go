@@ -12,6 +12,7 @@ import (
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
 	"marketo-proxy/diff"
+	"marketo-proxy/pretty"
 	"marketo-proxy/replay"
 )
 
@@ -137,7 +138,7 @@ func (p *replayPage) result(v replay.Verdict, after *replay.Answer, differences 
 		{"records", recordsText(before), recordsText(after)},
 		{"request id", before.RequestID, after.RequestID},
 		{"size", sizeText(before), sizeText(after)},
-		{"took", duration(milliseconds(before.Duration)), duration(milliseconds(after.Duration))},
+		{"took", pretty.Duration(milliseconds(before.Duration)), pretty.Duration(milliseconds(after.Duration))},
 	}
 	p.rows(rows)
 	p.messages(before, after)

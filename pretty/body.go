@@ -1,4 +1,4 @@
-package main
+package pretty
 
 import (
 	"bufio"
@@ -14,9 +14,9 @@ import (
 // A body that nests deeper than this is not indented further: 100,000 open tags must not become gigabytes of blanks.
 const maxIndent = 40
 
-// prettyBody copies a body, indented where it is XML or JSON, in a stream and whatever its size. Text that is neither, HTML too, comes
+// Body copies a body, indented where it is XML or JSON, in a stream and whatever its size. Text that is neither, HTML too, comes
 // out as it is. Nothing but white space between tags is added or lost.
-func prettyBody(w io.Writer, r io.Reader) error {
+func Body(w io.Writer, r io.Reader) error {
 	in := bufio.NewReaderSize(r, 32<<10)
 	head, err := in.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -28,9 +28,9 @@ func prettyBody(w io.Writer, r io.Reader) error {
 	case strings.HasPrefix(lower, "<!doctype"), strings.HasPrefix(lower, "<html"):
 		_, err = io.Copy(out, in)
 	case strings.HasPrefix(lower, "<"):
-		err = prettyXML(out, in)
+		err = indentXML(out, in)
 	case strings.HasPrefix(lower, "{"), strings.HasPrefix(lower, "["):
-		err = prettyJSON(out, in)
+		err = indentJSON(out, in)
 	default:
 		_, err = io.Copy(out, in)
 	}
@@ -63,7 +63,7 @@ func feed(r io.Reader, give func([]byte), finish, next func()) error {
 	}
 }
 
-func prettyXML(w *bufio.Writer, r io.Reader) error {
+func indentXML(w *bufio.Writer, r io.Reader) error {
 	var s xmlscan.Scanner
 	p := xmlPrinter{w: w}
 	return feed(r, s.Feed, s.Finish, func() {
@@ -135,7 +135,7 @@ func (p *xmlPrinter) line() {
 	}
 }
 
-func prettyJSON(w *bufio.Writer, r io.Reader) error {
+func indentJSON(w *bufio.Writer, r io.Reader) error {
 	var s jsonscan.Scanner
 	p := jsonPrinter{w: w}
 	return feed(r, s.Feed, s.Finish, func() {
