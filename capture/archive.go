@@ -227,13 +227,22 @@ func prefixTime(prefix string) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// Follow yields the captures that are added and that q chooses, until ctx ends or the loop is left. If q has Since, those that
-// are there already come first, the oldest first. Errors are as in Search; Limit does not count.
+// Oldest is when the oldest segment that is still there was begun: captures of calls that ended before it have been dropped. It is
+// false if there is none.
+func (a *Archive) Oldest() (begun time.Time, ok bool, err error) {
+	if begun, ok, err = a.reader.Oldest(); err != nil {
+		err = fmt.Errorf("capture: %w", err)
+	}
+	return begun, ok, err
+}
+
+// Follow yields the captures that are added after it was called and that q chooses, until ctx ends or the loop is left; it can be
+// iterated once. If q has Since, those that are there already come first, the oldest first. Errors are as in Search; Limit does not count.
 func (a *Archive) Follow(ctx context.Context, q Query) iter.Seq2[*Stored, error] {
+	ctx, cancel := context.WithCancel(ctx)
+	added := a.added(ctx, q)
 	return func(yield func(*Stored, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		added := a.added(ctx, q)
 		known := map[string]bool{}
 		if !q.Since.IsZero() && !a.backlog(ctx, q, known, yield) {
 			return

@@ -36,6 +36,12 @@ var (
 	}
 )
 
+// Outcomes are the words that a Query can have.
+func Outcomes() []string { return slices.Clone(knownOutcomes) }
+
+// Classes are the words that a Query can have.
+func Classes() []string { return slices.Clone(knownClasses) }
+
 // Check reports what can't be meant: a word that no capture ever has, or a time window without an inside.
 func (q Query) Check() error {
 	var problems []error

@@ -33,6 +33,18 @@ func OpenReader(dir string) (*Reader, error) {
 	return &Reader{dir: dir}, nil
 }
 
+// Oldest is when the oldest segment that is still there was begun: whatever was appended before is gone. It is false if there is none.
+func (r *Reader) Oldest() (begun time.Time, ok bool, err error) {
+	segments, err := listSegments(r.dir)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("journal: %w", err)
+	}
+	if len(segments) == 0 {
+		return time.Time{}, false, nil
+	}
+	return segments[0].created(), true, nil
+}
+
 // Newest yields every line that was in the journal when the iteration began, the newest first. Segments that ended before
 // since are left out; lines of older times may come all the same. An error is yielded without an entry and does not end the
 // iteration: a *DamageError for what is not whole, else what kept a segment from being read.
