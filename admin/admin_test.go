@@ -39,6 +39,12 @@ func filled(t *testing.T) (dir, id string) {
 	return dir, e.ID
 }
 
+func newServer(t testing.TB, o Options) *Server {
+	s := New(o)
+	t.Cleanup(s.Close)
+	return s
+}
+
 func get(h http.Handler, host, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = host
@@ -52,7 +58,7 @@ func get(h http.Handler, host, path string, header ...string) *httptest.Response
 
 func TestAPI(t *testing.T) {
 	dir, id := filled(t)
-	h := Handler(Options{Dir: dir})
+	h := newServer(t, Options{Dir: dir})
 	for path, want := range map[string]struct {
 		status int
 		text   string
@@ -88,7 +94,7 @@ func TestAPI(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	dir, _ := filled(t)
-	open, closed := Handler(Options{Dir: dir}), Handler(Options{Dir: dir, Token: "0123456789abcdef"})
+	open, closed := newServer(t, Options{Dir: dir}), newServer(t, Options{Dir: dir, Token: "0123456789abcdef"})
 	for host, want := range map[string]int{
 		"127.0.0.1:8081": 200, "localhost": 200, "LOCALHOST:80": 200, "[::1]:8081": 200, "127.9.9.9": 200,
 		"evil.example": 403, "10.0.0.1:8081": 403, "": 403, "localhost.evil.example:8081": 403, "127.0.0.1.evil.example": 403,

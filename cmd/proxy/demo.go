@@ -88,7 +88,7 @@ func (c *demoCommand) Run(w *world) error {
 		upstream.Addr(), p.addr("listen"), len(demoTraffic))
 	err = errors.Join(demoRun(w, p.addr("listen")), demoReport(w, filepath.Join(dir, "captures")))
 	if err == nil && !c.Once {
-		fmt.Fprintf(w.stdout, "  curl -s http://%s/metrics | grep marketo_proxy_faults_total\n  curl -s http://%s/api/captures\n", p.addr("metrics-listen"), p.addr("admin-listen"))
+		fmt.Fprintf(w.stdout, "  curl -s http://%s/metrics | grep marketo_proxy_faults_total\n  open http://%s in a browser\n", p.addr("metrics-listen"), p.addr("admin-listen"))
 		fmt.Fprintf(w.stdout, "\nCtrl-C ends the demo and removes its captures.\n")
 		<-w.ctx.Done()
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -115,7 +116,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 		p.listen("listen", c.Listen, p.doors, nil, false),
 		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors), false),
 		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
-		p.listen("admin-listen", c.AdminListen, admin.Handler(admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: b.Version}), nil, true),
+		p.listen("admin-listen", c.AdminListen, admin.New(c.adminOptions(w, s)), nil, true),
 	)
 	if err != nil {
 		return nil, usageError{err}
@@ -161,8 +162,21 @@ func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, 
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	p.servers = append(p.servers, &server{flag, l, proxy.NewServer(h, p.log), last})
+	srv := proxy.NewServer(h, p.log)
+	if c, ok := h.(interface{ Close() }); ok {
+		srv.RegisterOnShutdown(c.Close) // Shutdown waits for streams of events, which end by this
+	}
+	p.servers = append(p.servers, &server{flag, l, srv, last})
 	return nil
+}
+
+// adminOptions are those of the admin page. It names the directory of the captures in commands where it is not the usual one.
+func (c *serveCommand) adminOptions(w *world, s *settings) admin.Options {
+	o := admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: build().Version}
+	if c.CaptureDir != filepath.Join(w.env.stateDir(), "captures") {
+		o.CommandDir = absolute(c.CaptureDir)
+	}
+	return o
 }
 
 // addr is where the listener of a flag is, or "".
