@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	errNoPage   = errors.New("there is no such page")
-	errClosed   = errors.New("the proxy is stopping")
-	errHost     = errors.New("only loopback host names are served: use http://127.0.0.1 or localhost")
-	errToken    = errors.New("a bearer token is needed: it stands in the file of --admin-token-file")
-	errElsewere = errors.New("requests that another site makes are not served")
+	errNoPage    = errors.New("there is no such page")
+	errClosed    = errors.New("the proxy is stopping")
+	errHost      = errors.New("only loopback host names are served: use http://127.0.0.1 or localhost")
+	errToken     = errors.New("a bearer token is needed: it stands in the file of --admin-token-file")
+	errElsewhere = errors.New("requests that another site makes are not served")
 )
 
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; " +
@@ -35,7 +35,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !loopbackName(r.Host):
 			s.fail(w, r, http.StatusForbidden, errHost)
 		case !fromHere(r):
-			s.fail(w, r, http.StatusForbidden, errElsewere)
+			s.fail(w, r, http.StatusForbidden, errElsewhere)
 		case s.free(r.URL.Path) || s.known(r):
 			next.ServeHTTP(w, r)
 		case isAPI(r):
@@ -63,7 +63,9 @@ func loopbackName(host string) bool {
 // https://www.w3.org/TR/fetch-metadata/
 func fromHere(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none":
+	case "same-origin", "none":
+		return true // whatever Origin says: with this Referrer-Policy browsers send "null"
+	case "":
 		origin := r.Header.Get("Origin")
 		return origin == "" || origin == "http://"+r.Host || origin == "https://"+r.Host
 	}
