@@ -97,14 +97,13 @@ func (s *Server) newCapturePage(d *capture.Detail) capturePage {
 		"Outcome", string(d.Outcome), "Took", pretty.Duration(d.DurationMS), "Request id", d.RequestID, "Complete", complete,
 		"Proxy", proxyOf(d.Proxy))
 	turn, retry := pretty.Turn(code.Turn), pretty.Retry(d.Retryable)
+	advice := d.Advice
 	if d.Outcome == classify.Recovered {
+		advice = classify.Explain(classify.Verdict{Outcome: d.Outcome}, d.API).Advice
 		turn, retry = "nobody's: the proxy healed it", ""
 	}
-	p.Explained = facts("Meaning", code.Notes, "Class", string(d.Class), "Whose turn", turn, "Retry", retry,
+	p.Explained = facts("What to do", advice, "Meaning", code.Notes, "Class", string(d.Class), "Whose turn", turn, "Retry", retry,
 		"Renewal", pretty.Renewal(d.Renewal), "Source", code.Source)
-	if d.Advice != "" {
-		p.Explained = append([]fact{{"What to do", pretty.Line(d.Advice)}}, p.Explained...)
-	}
 	p.records(d)
 	p.Commands = s.commands(d.ID)
 	for i := range d.Attempts[:min(len(d.Attempts), maxShownAttempts)] {

@@ -59,6 +59,7 @@ type groupView struct {
 	Code, Name, Class, Tone, API string
 	Count                        string
 	Last                         time.Time
+	LastText                     string
 	Line                         string // the path of its sparkline
 	Describe                     string // of it, in words
 	Address                      string
@@ -97,7 +98,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	} else if c.cut && !c.older && at.after == "" {
 		c.older = true // there may be
 	}
-	page.fill(values, c)
+	page.fill(values, c, s.now())
 	page.Ranges = ranges(values)
 	if s.options.Ticket != nil {
 		page.ticket(values)
@@ -160,13 +161,13 @@ func ranges(v url.Values) []link {
 	return all
 }
 
-func (p *listPage) fill(v url.Values, c choice) {
+func (p *listPage) fill(v url.Values, c choice, now time.Time) {
 	for i, g := range c.groups {
 		if i == maxGroups {
 			p.MoreGroups = len(c.groups) - i
 			break
 		}
-		p.Groups = append(p.Groups, newGroupView(v, g, c.from, c.to))
+		p.Groups = append(p.Groups, newGroupView(v, g, c.from, c.to, now))
 	}
 	for i := range c.rows {
 		p.Rows = append(p.Rows, newRowView(&c.rows[i]))
@@ -200,12 +201,16 @@ func (p *listPage) ticket(v url.Values) {
 	p.Ticket = strings.Replace(address(v, "limit", ""), "/", "/api/ticket", 1)
 }
 
-func newGroupView(v url.Values, g *group, from, to time.Time) groupView {
+func newGroupView(v url.Values, g *group, from, to, now time.Time) groupView {
 	code := classify.Explain(classify.Verdict{Outcome: g.outcome, Code: g.code, Message: g.message}, g.api)
 	view := groupView{
 		Code: g.code, Name: code.Message, Class: string(g.class), Tone: tone(g.class, g.outcome), API: string(g.api),
 		Count: number(g.count), Last: time.Unix(0, g.last), Line: sparkline(&g.over),
 		Chosen: g.code != "" && slices.Contains(strings.Split(v.Get("code"), ","), g.code),
+	}
+	view.LastText = view.Last.UTC().Format("2 Jan 15:04")
+	if now.Sub(view.Last) < 12*time.Hour {
+		view.LastText = view.Last.UTC().Format("15:04:05")
 	}
 	highest := slices.Max(g.over[:])
 	view.Describe = fmt.Sprintf("%s from %s to %s, at most %d in %s", plural(g.count, "capture"), from.UTC().Format(time.DateTime),
