@@ -1,0 +1,93 @@
+package k8s
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Every test that the security model names is there.
+func TestSecurityModelNamesTests(t *testing.T) {
+	named := regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(document(t, "security.md"), -1)
+	if len(named) < 20 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		files, err := filepath.Glob(filepath.Join("../..", n[1], "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(text), "\nfunc "+n[2]+"(")
+		}
+		if !found {
+			t.Errorf("%s.%s does not exist", n[1], n[2])
+		}
+	}
+}
+
+// What docs/kubernetes.md has people copy works: its directories exist, its settings are set, and its kustomization puts the sidecar
+// into an application's manifest.
+func TestKubernetesDocument(t *testing.T) {
+	text := document(t, "kubernetes.md")
+	for _, dir := range regexp.MustCompile(`-k (deploy/k8s/[a-z]+)`).FindAllStringSubmatch(text, -1) {
+		build(t, filepath.Join("../..", dir[1]))
+	}
+	for _, link := range regexp.MustCompile(`\]\(([a-z./-]+)\)`).FindAllStringSubmatch(text+document(t, "security.md"), -1) {
+		if _, err := os.Stat(filepath.Join("../../docs", link[1])); err != nil {
+			t.Errorf("a link leads nowhere: %v", err)
+		}
+	}
+	snippet := regexp.MustCompile(`(?s)        components:\n.*?newTag: [^\n]*\n`).FindString(text)
+	if snippet == "" {
+		t.Fatal("the document has no kustomization")
+	}
+	base, err := filepath.Abs("base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err = filepath.Rel(dir, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snippet = strings.ReplaceAll(snippet, "\n        ", "\n")
+	snippet = "resources: [application.yaml]\n" + strings.Replace(strings.TrimPrefix(snippet, "        "), "marketo-proxy/deploy/k8s/base", base, 1)
+	application := "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, labels: {marketo-proxy: sidecar}}\n" +
+		"spec: {selector: {matchLabels: {app: shop}}, template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: shop, image: 'shop:1'}]}}}\n"
+	for name, content := range map[string]string{"kustomization.yaml": snippet, "application.yaml": application} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, snippet)
+	}
+	yaml, err := resources.AsYaml()
+	if err != nil || !strings.Contains(string(yaml), "initContainers:") || !strings.Contains(string(yaml), "image: registry.example.com/marketo-proxy:v0.1.0") {
+		t.Errorf("no sidecar: %v\n%s", err, yaml)
+	}
+}
