@@ -2,9 +2,9 @@
 #
 #   docker build --build-arg VERSION=v0.1.0 --build-arg REVISION=$(git rev-parse HEAD) -t marketo-proxy:v0.1.0 .
 #
-# The same sources, base and arguments give the same bytes; with buildah build --timestamp 0, or buildx and SOURCE_DATE_EPOCH=0, the
-# same digest. Pin the base by digest where you build (golang:1.26.8-bookworm@sha256:…, from your own registry's copy); none stands
-# here since it could not be looked up where this was written.
+# The same sources, base and arguments give the same bytes; with buildah build --timestamp 0 also the same digest.
+# Pin the base by digest where you build: golang:1.26.8-bookworm@sha256:… None stands here, since no registry could be asked for it
+# where this was written.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -15,7 +15,8 @@ ARG REVISION=unknown
 ARG TARGETOS
 ARG TARGETARCH
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
-      -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.revision=$REVISION" -o /out/usr/local/bin/marketo-proxy ./cmd/proxy \
+      -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.revision=$REVISION" \
+      -o /out/usr/local/bin/marketo-proxy ./cmd/proxy \
  && mkdir -p /out/etc/ssl/certs /out/var/lib /state \
  && mkdir -m 700 /state/marketo-proxy \
  && cp -L /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \

@@ -99,7 +99,8 @@ func (b *builder) build(dir, format string) string {
 	b.t.Helper()
 	id := filepath.Join(b.t.TempDir(), "id")
 	b.buildah("build", "--quiet", "--pull-never", "--no-cache", "--timestamp=0", "--format="+format, "--iidfile="+id,
-		"--volume="+b.goEnv("GOROOT")+":/usr/local/go:ro", "--volume="+b.goEnv("GOMODCACHE")+":/go/pkg/mod", "--volume="+b.goEnv("GOCACHE")+":/go/cache",
+		"--volume="+b.goEnv("GOROOT")+":/usr/local/go:ro", "--volume="+b.goEnv("GOMODCACHE")+":/go/pkg/mod",
+		"--volume="+b.goEnv("GOCACHE")+":/go/cache",
 		"--build-arg=VERSION="+version, "--build-arg=REVISION="+revision, dir)
 	content, err := os.ReadFile(id)
 	if err != nil {
@@ -159,7 +160,8 @@ func listing(t *testing.T, root string) map[string]string {
 func copySources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	script := fmt.Sprintf(`cd ../.. && git ls-files -z --cached --others --exclude-standard | tar --null -T - -c --ignore-failed-read | tar -x --touch -C %q`, dir)
+	script := fmt.Sprintf(`cd ../.. && git ls-files -z --cached --others --exclude-standard |
+		tar --null -T - -c --ignore-failed-read | tar -x --touch -C %q`, dir)
 	if out, err := exec.Command("bash", "-o", "pipefail", "-ec", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

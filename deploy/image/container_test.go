@@ -172,7 +172,8 @@ func (p *pod) serve(marketo string, env ...string) (proxy *process, at, metrics 
 func (p *pod) emulate(args ...string) (address string) {
 	p.t.Helper()
 	address = freePort(p.t)
-	p.start("an emulated Marketo serves at", nil, append([]string{"emulate", "--listen", address, "--window-limit=0", "--concurrent-limit=0", "--day-limit=0"}, args...)...)
+	args = append([]string{"emulate", "--listen", address, "--window-limit=0", "--concurrent-limit=0", "--day-limit=0"}, args...)
+	p.start("an emulated Marketo serves at", nil, args...)
 	return address
 }
 

@@ -38,7 +38,7 @@ func TestImage(t *testing.T) {
 // maxSize of the whole image, bytes.
 const maxSize = 20e6
 
-// The image holds the program, which needs nothing else, authorities, a user, a place to write into, and no more: no shell, no secret.
+// The image holds the program, which needs nothing else, authorities, a user, a place to write into, and no more: no shell.
 func testContent(t *testing.T, root string) {
 	want := map[string]string{
 		"etc": "d 0:0 755", "etc/passwd": "f 0:0 644", "etc/group": "f 0:0 644",
@@ -105,7 +105,8 @@ func testConfiguration(t *testing.T, c config) {
 	if got := slices.Sorted(maps.Keys(c.Volumes)); !reflect.DeepEqual(got, []string{"/var/lib/marketo-proxy"}) {
 		t.Errorf("volumes %q", got)
 	}
-	for name, want := range map[string]string{"title": "marketo-proxy", "version": version, "revision": revision, "licenses": "Apache-2.0"} {
+	labels := map[string]string{"title": "marketo-proxy", "version": version, "revision": revision, "licenses": "Apache-2.0"}
+	for name, want := range labels {
 		if got := c.Labels["org.opencontainers.image."+name]; got != want {
 			t.Errorf("label %s: %q", name, got)
 		}
@@ -137,7 +138,9 @@ func testPod(t *testing.T, root string, c config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Name:\tmarketo-proxy", "Uid:\t65532\t65532\t65532\t65532", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+	for _, want := range []string{
+		"Name:\tmarketo-proxy", "Uid:\t65532\t65532\t65532\t65532", "CapEff:\t0000000000000000", "NoNewPrivs:\t1",
+	} {
 		if !strings.Contains(string(status), want+"\n") {
 			t.Errorf("it does not run with %s:\n%s", want, status)
 		}
@@ -178,7 +181,9 @@ func testPod(t *testing.T, root string, c config) {
 	}
 	// Without a volume the root is read-only here, too, and it says so at once.
 	delete(p.volumes, "/var/lib/marketo-proxy")
-	if _, problem, code := p.run(nil, program, "--instance=123-ABC-456", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"); code != 2 || !strings.Contains(problem, "--capture-dir") {
+	_, problem, code := p.run(nil, program, "--instance=123-ABC-456", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0",
+		"--admin-listen=127.0.0.1:0")
+	if code != 2 || !strings.Contains(problem, "--capture-dir") {
 		t.Errorf("without a volume: exit %d: %s", code, problem)
 	}
 }

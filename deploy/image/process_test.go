@@ -122,7 +122,7 @@ func testTermination(t *testing.T, p *pod) {
 				switch {
 				case err == nil && status == http.StatusOK && strings.HasSuffix(body, "}\n"):
 					answered.Add(1)
-				case err != nil && status == 0 && stopping.Load() && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) && before):
+				case stopping.Load() && errors.Is(err, syscall.ECONNREFUSED), before && errors.Is(err, syscall.ECONNRESET):
 					refused.Add(1)
 					time.Sleep(10 * time.Millisecond)
 				default:
@@ -145,8 +145,9 @@ func testTermination(t *testing.T, p *pod) {
 		t.Error("none of the calls in flight came to its end")
 	}
 	// Each of them was a failure: a call without a token.
-	if out, problem, _ := p.run(nil, program, "captures", "ls", "--json", "--limit=1000000"); int64(strings.Count(out, "\n")) != answered.Load() {
-		t.Errorf("%d calls were answered, %d are captured %s", answered.Load(), strings.Count(out, "\n"), problem)
+	out, problem, _ := p.run(nil, program, "captures", "ls", "--json", "--limit=1000000")
+	if captured := int64(strings.Count(out, "\n")); captured != answered.Load() {
+		t.Errorf("%d calls were answered, %d are captured %s", answered.Load(), captured, problem)
 	}
 	if !strings.Contains(proxy.log.String(), `"msg":"stopped"`) {
 		t.Errorf("it does not say that it stopped:\n%s", proxy.log.String())

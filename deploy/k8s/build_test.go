@@ -1,5 +1,5 @@
-// Package k8s tests the manifests: every overlay is built as kubectl builds it, decoded strictly into Kubernetes' own types, and held
-// to the rules that the cluster and this project have.
+// Package k8s tests the manifests: every overlay is built as kubectl builds it, decoded strictly into Kubernetes' own types, and
+// held to the rules that the cluster and this project have.
 package k8s
 
 import (
@@ -154,7 +154,7 @@ func TestOverlays(t *testing.T) {
 func TestDecodeIsStrict(t *testing.T) {
 	for name, text := range map[string]string{
 		"unknown field": "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {port: []}\n",
-		"misplaced":     "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, seccompProfile: {type: RuntimeDefault}}]}\n",
+		"misplaced":     "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: a, seccompProfile: {type: RuntimeDefault}}]}\n",
 		"twice":         "apiVersion: v1\nkind: Service\nmetadata: {name: a, name: b}\n",
 		"unknown kind":  "apiVersion: v1\nkind: Sidecar\nmetadata: {name: a}\n",
 		"old version":   "apiVersion: batch/v1beta3\nkind: CronJob\nmetadata: {name: a}\n",

@@ -45,8 +45,8 @@ func TestSecurityModelNamesTests(t *testing.T) {
 	}
 }
 
-// What docs/kubernetes.md has people copy works: its directories exist, its settings are set, and its kustomization puts the sidecar
-// into an application's manifest.
+// What docs/kubernetes.md has people copy works: its directories exist, and its kustomization puts the sidecar into an application's
+// manifest.
 func TestKubernetesDocument(t *testing.T) {
 	text := document(t, "kubernetes.md")
 	for _, dir := range regexp.MustCompile(`-k (deploy/k8s/[a-z]+)`).FindAllStringSubmatch(text, -1) {
@@ -74,9 +74,11 @@ func TestKubernetesDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	snippet = strings.ReplaceAll(snippet, "\n        ", "\n")
-	snippet = "resources: [application.yaml]\n" + strings.Replace(strings.TrimPrefix(snippet, "        "), "marketo-proxy/deploy/k8s/base", base, 1)
+	snippet = strings.Replace(strings.TrimPrefix(snippet, "        "), "marketo-proxy/deploy/k8s/base", base, 1)
+	snippet = "resources: [application.yaml]\n" + snippet
 	application := "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, labels: {marketo-proxy: sidecar}}\n" +
-		"spec: {selector: {matchLabels: {app: shop}}, template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: shop, image: 'shop:1'}]}}}\n"
+		"spec:\n  selector: {matchLabels: {app: shop}}\n" +
+		"  template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: shop, image: 'shop:1'}]}}\n"
 	for name, content := range map[string]string{"kustomization.yaml": snippet, "application.yaml": application} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -87,7 +89,12 @@ func TestKubernetesDocument(t *testing.T) {
 		t.Fatalf("%v\n%s", err, snippet)
 	}
 	yaml, err := resources.AsYaml()
-	if err != nil || !strings.Contains(string(yaml), "initContainers:") || !strings.Contains(string(yaml), "image: registry.example.com/marketo-proxy:v0.1.0") {
-		t.Errorf("no sidecar: %v\n%s", err, yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"initContainers:", "image: registry.example.com/marketo-proxy:v0.1.0"} {
+		if !strings.Contains(string(yaml), want) {
+			t.Errorf("no %s:\n%s", want, yaml)
+		}
 	}
 }

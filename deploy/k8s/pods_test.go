@@ -68,7 +68,8 @@ func restricted(t *testing.T, pod *core.PodSpec) (found []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range evaluator.EvaluatePod(admission.LevelVersion{Level: admission.LevelRestricted, Version: admission.LatestVersion()}, &meta.ObjectMeta{}, pod) {
+	level := admission.LevelVersion{Level: admission.LevelRestricted, Version: admission.LatestVersion()}
+	for _, r := range evaluator.EvaluatePod(level, &meta.ObjectMeta{}, pod) {
 		if !r.Allowed {
 			found = append(found, "restricted: "+r.ForbiddenReason+": "+r.ForbiddenDetail)
 		}
@@ -183,7 +184,7 @@ func values(c *core.Container) map[string]string {
 func TestPodRulesFind(t *testing.T) {
 	objects := build(t, "gateway")
 	good := workloads(objects)[0].template.Spec
-	yes, no, root, short := true, false, int64(0), int64(30)
+	yes, no, root, short, small := true, false, int64(0), int64(30), resource.MustParse("3Gi")
 	for name, spoil := range map[string]func(*core.PodSpec, *core.Container){
 		"restricted: runAsNonRoot":             func(p *core.PodSpec, c *core.Container) { p.SecurityContext.RunAsNonRoot = &no },
 		"restricted: runAsUser=0":              func(p *core.PodSpec, c *core.Container) { c.SecurityContext.RunAsUser = &root },
@@ -195,7 +196,7 @@ func TestPodRulesFind(t *testing.T) {
 		"root file system is writable":         func(p *core.PodSpec, c *core.Container) { c.SecurityContext.ReadOnlyRootFilesystem = nil },
 		"subPath":                              func(p *core.PodSpec, c *core.Container) { c.VolumeMounts[1].SubPath = "key" },
 		"without a size limit":                 func(p *core.PodSpec, c *core.Container) { p.Volumes[0].EmptyDir.SizeLimit = nil },
-		"evicts the pod":                       func(p *core.PodSpec, c *core.Container) { *p.Volumes[0].EmptyDir.SizeLimit = resource.MustParse("3Gi") },
+		"evicts the pod":                       func(p *core.PodSpec, c *core.Container) { p.Volumes[0].EmptyDir.SizeLimit = &small },
 		"limit for memory are missing":         func(p *core.PodSpec, c *core.Container) { c.Resources.Limits = nil },
 		"to stop and has":                      func(p *core.PodSpec, c *core.Container) { p.TerminationGracePeriodSeconds = &short },
 		"no probe of /livez":                   func(p *core.PodSpec, c *core.Container) { c.LivenessProbe.HTTPGet.Path = "/readyz" },

@@ -24,7 +24,8 @@ func TestReferences(t *testing.T) {
 				continue
 			}
 			for _, p := range s.Spec.Ports {
-				if !slices.ContainsFunc(proxyOf(&pods[target].template.Spec).Ports, func(c core.ContainerPort) bool { return c.Name == p.TargetPort.StrVal }) {
+				named := func(c core.ContainerPort) bool { return c.Name == p.TargetPort.StrVal }
+				if !slices.ContainsFunc(proxyOf(&pods[target].template.Spec).Ports, named) {
 					t.Errorf("%s: service %s: no port %s", dir, s.Name, p.TargetPort.StrVal)
 				}
 			}
