@@ -137,21 +137,21 @@ func separator(line []byte) byte {
 	return best
 }
 
-// isHeader tells the header of a file of Marketo's: at least two names of fields, or one alone, of which one is well known. A line
-// of data must not pass for it.
+// isHeader tells the header of a file of Marketo's: names of fields, of which two are well known, or one of up to two. A line of
+// data must not pass for it.
 func isHeader(line []byte) bool {
 	line = bytes.TrimRight(bytes.TrimPrefix(line, []byte("\ufeff")), "\r")
-	known := 0
+	known, cells := 0, 0
 	for name := range bytes.SplitSeq(line, []byte{separator(line)}) {
 		if name = bytes.Trim(name, `" `); len(name) == 0 || len(name) > maxFieldName || !isLetter(name[0]) ||
 			!all(name, func(c byte) bool { return isLetter(c) || isDigit(c) || bytes.IndexByte([]byte(" _-.:()/"), c) >= 0 }) {
 			return false
 		}
-		if isFieldName(name) && len(name) > 1 {
+		if cells++; isFieldName(name) {
 			known++
 		}
 	}
-	return known > 0
+	return known >= 2 || known == 1 && cells <= 2
 }
 
 // rows appends masked CSV that is the text of one value, as SOAP's importToList has it; header tells that it is a header's line.

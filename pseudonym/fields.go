@@ -43,8 +43,8 @@ var fields = fieldsOf(map[form]string{
 	fieldNames: `attrname includeattributes filtertype fields fieldname lookupfield dedupefields primarykey idfield dynamicfieldref
 		keyname filterfield exactname activitynamefilter activitytypes includetypes excludetypes objects columns
 		missingfields searchablefields`,
-	asset: `listname campaignname programname mktgassetname targetworkspace workspace workspacename partitionname leadpartition
-		cloneoprogramname clonetoprogramname staticlistname channel assetname`,
+	asset: `listname campaignname programname mktgassetname targetworkspace workspace workspacename smartlistname campaign partitionname leadpartition
+		clonetoprogramname staticlistname channel assetname`,
 	opaque: `streamposition newstreamposition nextpagetoken pagetoken mktowsuserid clientid munchkinid filechecksum partnerid`,
 	message: `message faultstring error errors errormessage errordescription importsummary reason reasons detail details warning warnings
 		faultactor exception`,

@@ -185,22 +185,17 @@ func (j *jsonBody) word(t *jsonscan.Token) {
 
 // number masks the digits of a number, but not its exponent, so that it stays one.
 func (m *Masker) number(dst, v []byte, kind string) []byte {
-	mantissa := v
-	if n := bytes.IndexAny(v, "eE"); n >= 0 {
-		mantissa = v[:n]
+	n := len(v)
+	if e := bytes.IndexAny(v, "eE"); e >= 0 {
+		n = e
 	}
-	for _, c := range mantissa {
-		if isLetter(c) || c >= 0x80 {
-			mantissa = nil // no number, whatever it began like
-			break
-		}
-	}
-	if len(mantissa) == 0 {
-		return m.mask(dst, v, Attribute)
+	inNumber := func(c byte) bool { return isDigit(c) || c == '-' || c == '+' || c == '.' }
+	if !all(v[:n], inNumber) || n < len(v) && !all(v[n+1:], inNumber) || len(v)-n > len("e+308") {
+		return m.mask(dst, v, Attribute) // whatever it began like
 	}
 	if kind == "" {
 		kind = Attribute
 	}
 	m.counts[kind]++
-	return append(m.runes(dst, mantissa), v[len(mantissa):]...)
+	return append(m.runes(dst, v[:n]), v[n:]...)
 }

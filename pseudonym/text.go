@@ -103,8 +103,14 @@ func (t *textMasker) assigned(v []byte) int {
 // keyed masks a value whose field may be the last word.
 func (t *textMasker) keyed(value []byte) {
 	f := lookup(t.key)
-	if f.form == message || len(t.key) == 0 {
-		f = field{}
+	switch f.form {
+	case identifier, moment, number:
+	case word:
+		if !words[string(bytes.ToLower(value))] {
+			f.form = masked
+		}
+	default:
+		f.form = masked
 	}
 	f.kind = Message
 	out, same := t.m.value(t.dst, f, value)
