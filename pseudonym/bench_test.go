@@ -38,9 +38,11 @@ func (r *repeated) Read(p []byte) (int, error) {
 func (r *repeated) Close() error { return nil }
 
 var units = []struct{ name, contentType, head, unit, tail string }{
-	{"XML", "text/xml", "<Envelope><leadRecordList>", `<leadRecord><Id>318581</Id><Email>jdoe@corp.org</Email><leadAttributeList><attribute><attrName>Company</attrName>` +
+	{"XML", "text/xml", "<Envelope><leadRecordList>", `<leadRecord><Id>318581</Id><Email>jdoe@corp.org</Email>` +
+		`<leadAttributeList><attribute><attrName>Company</attrName>` +
 		"<attrType>string</attrType><attrValue>Corp, Inc.</attrValue></attribute></leadAttributeList></leadRecord>\n", "</leadRecordList></Envelope>"},
-	{"JSON", "application/json", `{"result":[`, `{"id":318581,"updatedAt":"2015-06-11T23:15:23Z","lastName":"Doe","email":"jdoe@corp.org","ok":true},` + "\n", "1]}"},
+	{"JSON", "application/json", `{"result":[`, `{"id":318581,"updatedAt":"2015-06-11T23:15:23Z","lastName":"Doe",` +
+		`"email":"jdoe@corp.org","ok":true},` + "\n", "1]}"},
 	{"CSV", "text/csv", "id,email,lastName,company\n", "318581,jdoe@corp.org,Doe,\"Corp, Inc.\"\n", ""},
 	{"text", "text/plain", "", "Lead jdoe@corp.org was not found by 'Doe' at 2015-06-11T23:15:23Z\n", ""},
 }
@@ -73,14 +75,14 @@ func cpu() time.Duration {
 // Memory does not grow with a body, nor with one value of it.
 func TestMemory(t *testing.T) {
 	const size = 16 << 20
-	all := units[:len(units):len(units)]
+	type unit = struct{ name, contentType, head, unit, tail string }
+	all := append(units[:len(units):len(units)], unit{"depth", "", "", "<a>", ""}, unit{"local", "", "", "a", "@b.cd"})
 	for _, long := range []struct{ head, tail string }{
 		{"<a>", "</a>"}, {"<a b='", "'/>"}, {"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<!DOCTYPE ", ">"}, {`{"a":"`, `"}`}, {`{"a":1`, `}`}, {"a=", ""},
 		{"--x\nContent-Disposition: form-data; name=\"", "\"\n\n--x--"}, {"--x\nContent-Disposition: form-data; name=\"a\"\n\n", "\n--x--"}, {"plain ", ""}, {"email,id\n\"", "\""},
 	} {
-		all = append(all, struct{ name, contentType, head, unit, tail string }{"one value in " + long.head, "", long.head, strings.Repeat("1", 1000), long.tail})
+		all = append(all, unit{"one value in " + long.head, "", long.head, strings.Repeat("1", 1000), long.tail})
 	}
-	all = append(all, struct{ name, contentType, head, unit, tail string }{"depth", "", "", "<a>", ""}, struct{ name, contentType, head, unit, tail string }{"local", "", "", "a", "@b.cd"})
 	var stats runtime.MemStats
 	for _, u := range all {
 		r := newMasker(t).Body(u.contentType, &repeated{head: u.head, unit: u.unit, tail: u.tail, left: size / 8 / len(u.unit)})

@@ -87,8 +87,7 @@ func (s *sniffer) write(p []byte) {
 		if len(s.start) < maxSniff {
 			return
 		}
-		s.body = s.sniff()
-		s.body.write(s.start)
+		s.begin()
 		p = p[n:]
 	}
 	s.body.write(p)
@@ -96,14 +95,24 @@ func (s *sniffer) write(p []byte) {
 
 func (s *sniffer) end() {
 	if s.body == nil {
-		s.body = s.sniff()
-		s.body.write(s.start)
+		s.begin()
 	}
 	s.body.end()
 }
 
+func (s *sniffer) begin() {
+	if bytes.HasPrefix(s.start, []byte(bom)) {
+		s.out.writeString(bom)
+		s.start = s.start[len(bom):]
+	}
+	s.body = s.sniff()
+	s.body.write(s.start)
+}
+
+const bom = "\ufeff"
+
 func (s *sniffer) sniff() masker {
-	b := bytes.TrimPrefix(s.start, []byte("\ufeff"))
+	b := s.start
 	text := bytes.TrimLeft(b, " \t\r\n")
 	switch {
 	case len(text) == 0:

@@ -112,11 +112,12 @@ func (m *Masker) reference(s string) string {
 var urlHeaders = setOf("location content-location referer origin")
 
 // plainHeaders are those that HTTP, gateways and SOAP define and that hold nothing of a person.
-var plainHeaders = setOf(`accept accept-charset accept-encoding accept-language accept-ranges age allow alt-svc authorization
-	cache-control cf-cache-status cf-ray connection content-encoding content-language content-length content-md5 content-range
-	content-security-policy content-type cookie date digest etag expect expires host if-match if-modified-since if-none-match
-	if-range if-unmodified-since keep-alive last-modified marketo-proxy-attempts marketo-proxy-capture max-forwards mime-version
-	pragma proxy-authenticate proxy-authorization range retry-after sec-fetch-mode server set-cookie soapaction
-	strict-transport-security te traceparent trailer transfer-encoding upgrade user-agent vary via warning www-authenticate
-	x-cache x-content-type-options x-correlation-id x-frame-options x-mkto-user-token x-powered-by x-request-id
-	x-requested-with x-xss-protection`)
+var plainHeaders = setOf(`
+	accept accept-charset accept-encoding accept-language accept-ranges age allow alt-svc authorization cache-control cf-
+	cache-status cf-ray connection content-encoding content-language content-length content-md5 content-range content-
+	security-policy content-type cookie date digest etag expect expires host if-match if-modified-since if-none-match if-
+	range if-unmodified-since keep-alive last-modified marketo-emulator-fail marketo-proxy-attempts marketo-proxy-capture
+	max-forwards mime-version pragma proxy-authenticate proxy-authorization range retry-after sec-fetch-mode server set-
+	cookie soapaction strict-transport-security te traceparent trailer transfer-encoding upgrade user-agent vary via
+	warning www-authenticate x-cache x-content-type-options x-correlation-id x-frame-options x-mkto-user-token x-powered-
+	by x-request-id x-requested-with x-xss-protection`)

@@ -53,7 +53,7 @@ func (c *csvBody) start(whole bool) {
 		c.cells(line)
 		return
 	}
-	for name := range bytes.SplitSeq(bytes.TrimRight(bytes.TrimPrefix(line, []byte("\ufeff")), "\r"), []byte{c.comma}) {
+	for name := range bytes.SplitSeq(bytes.TrimRight(line, "\r"), []byte{c.comma}) {
 		if len(c.names) < maxColumns {
 			c.names = append(c.names, lookup(name))
 		}
@@ -140,7 +140,7 @@ func separator(line []byte) byte {
 // isHeader tells the header of a file of Marketo's: names of fields, of which two are well known, or one of up to two. A line of
 // data must not pass for it.
 func isHeader(line []byte) bool {
-	line = bytes.TrimRight(bytes.TrimPrefix(line, []byte("\ufeff")), "\r")
+	line = bytes.TrimRight(line, "\r")
 	known, cells := 0, 0
 	for name := range bytes.SplitSeq(line, []byte{separator(line)}) {
 		if name = bytes.Trim(name, `" `); len(name) == 0 || len(name) > maxFieldName || !isLetter(name[0]) ||

@@ -25,29 +25,35 @@ const (
 // fields are the fields that may stay, by name in lower case without signs, of SOAP (WSDL, Adobe's pages) and REST (Adobe's
 // reference). All other fields are masked.
 var fields = fieldsOf(map[form]string{
-	identifier: `id leadid mktpersonid marketoguid listid staticlistid campaignid programid activitytypeid primaryattributevalueid
-		batchid exportid importid assetid folderid workspaceid partitionid webpageid mailingid formid linkid campaignrunid stepid
-		winningleadid losingleadid leadids winninglead losingleads associatedobjectid requestid parentid smartcampaignid smartlistid
-		templateid segmentid ids offset programmemberid activitytypeids rowid listids idnum dedupeid xrequestid`,
-	moment: `createdat updatedat lastupdatedat activitydate activitydatetime activitycreatedat oldestcreatedat latestcreatedat
-		oldestupdatedat latestupdatedat startat endat startdate enddate startedat finishedat queuedat completedat canceledat
-		requesttimestamp sincedatetime campaignrunat startedtime endedtime timestamp date runat time starttime endtime scheduledat`,
-	number: `batchsize count returncount remainingcount size filesize numberofrecords total errorcount rowsimported rowsfailed
-		rowsignored estimatedrows maxreturn expiresin seq index length limit numofleadsprocessed numofrowsfailed numofrowswithwarning
-		numofobjectsprocessed numrows precision choicenumber stepnumber version apiversion priority weight estimatedtime`,
-	word: `code errorcode status importstatus success operation listoperation action format keytype attrtype datatype type comparison dedupeby
-		activitytype tokentype faultcode mode importlistmode objtypename sourceobject objecttype mobjtype objectname foreignsystype source
-		filetype columnheader hasmore moreresult strict dedupenabled returnlead clearlist skipactivitylog isprimarykey isreadonly
-		isupdateblocked isdynamic isvirtual iscustom iscreated asyncprocessing granttype method partitioncode frequency
-		membership progressionstatus tagstatus reachedsuccess acquiredby leadownertype includedetails updateable searchable nullable`,
-	fieldNames: `attrname includeattributes filtertype fields fieldname lookupfield dedupefields primarykey idfield dynamicfieldref
-		keyname filterfield exactname activitynamefilter activitytypes includetypes excludetypes objects columns
-		missingfields searchablefields`,
-	asset: `listname campaignname programname mktgassetname targetworkspace workspace workspacename smartlistname campaign partitionname leadpartition
-		clonetoprogramname staticlistname channel assetname`,
-	opaque: `streamposition newstreamposition nextpagetoken pagetoken mktowsuserid clientid munchkinid filechecksum partnerid`,
-	message: `message faultstring error errors errormessage errordescription importsummary reason reasons detail details warning warnings
-		faultactor exception`,
+	identifier: `id leadid mktpersonid marketoguid listid staticlistid campaignid programid activitytypeid
+		primaryattributevalueid batchid exportid importid assetid folderid workspaceid partitionid webpageid
+		mailingid formid linkid campaignrunid stepid winningleadid losingleadid leadids winninglead losingleads
+		associatedobjectid requestid parentid smartcampaignid smartlistid templateid segmentid ids offset
+		programmemberid activitytypeids rowid listids idnum dedupeid xrequestid`,
+	moment: `createdat updatedat lastupdatedat activitydate activitydatetime activitycreatedat oldestcreatedat
+		latestcreatedat oldestupdatedat latestupdatedat startat endat startdate enddate startedat finishedat
+		queuedat completedat canceledat requesttimestamp sincedatetime campaignrunat startedtime endedtime timestamp
+		date runat time starttime endtime scheduledat`,
+	number: `batchsize count returncount remainingcount size filesize numberofrecords total errorcount rowsimported
+		rowsfailed rowsignored estimatedrows maxreturn expiresin seq index length limit numofleadsprocessed
+		numofrowsfailed numofrowswithwarning numofobjectsprocessed numrows precision choicenumber stepnumber version
+		apiversion priority estimatedtime`,
+	word: `code errorcode status importstatus success operation listoperation action format keytype attrtype datatype
+		type comparison dedupeby activitytype tokentype faultcode mode importlistmode objtypename sourceobject
+		objecttype mobjtype objectname foreignsystype source filetype columnheader hasmore moreresult strict
+		dedupenabled returnlead clearlist skipactivitylog isprimarykey isreadonly isupdateblocked isdynamic
+		isvirtual iscustom iscreated asyncprocessing granttype method partitioncode frequency membership
+		progressionstatus tagstatus reachedsuccess acquiredby leadownertype includedetails updateable searchable
+		nullable`,
+	fieldNames: `attrname includeattributes filtertype fields fieldname lookupfield dedupefields primarykey idfield
+		dynamicfieldref keyname filterfield exactname activitynamefilter activitytypes includetypes excludetypes
+		objects columns missingfields searchablefields`,
+	asset: `listname campaignname programname mktgassetname targetworkspace workspace workspacename smartlistname campaign
+		partitionname leadpartition clonetoprogramname staticlistname channel assetname`,
+	opaque: `streamposition newstreamposition nextpagetoken pagetoken mktowsuserid clientid munchkinid filechecksum
+		partnerid`,
+	message: `message faultstring error errors errormessage errordescription importsummary reason reasons detail details
+		warning warnings faultactor exception`,
 	csvRows:   `importfilerows`,
 	csvHeader: `importfileheader`,
 })
@@ -151,7 +157,7 @@ func (f form) allows(v []byte) bool {
 	case fieldNames:
 		return len(v) <= 4<<10 && all(v, func(c byte) bool { return c >= ' ' && c != '@' && c != '<' && c != '"' })
 	case asset:
-		return len(v) <= 255 && !isPhone(v) && all(v, func(c byte) bool { return c >= ' ' && bytes.IndexByte([]byte(`@<>{}"`), c) < 0 })
+		return len(v) <= 255 && !isPhone(v) && !bytes.ContainsAny(v, "@<>{}\"\r\n\t\x00")
 	case opaque:
 		return true
 	}
@@ -193,7 +199,8 @@ func all(v []byte, is func(byte) bool) bool {
 	return true
 }
 
-// namesOf has the fields whose name, display name and description are those of a field, an attribute or an exception, not of a person.
+// namesOf has the fields whose name, display name and description are those of a field, an attribute or an exception, not of a
+// person.
 var namesOf = map[string]bool{
 	"attribute": true, "attributes": true, "attrib": true, "field": true, "fields": true, "rest": true, "soap": true,
 	"searchablefields": true, "relationships": true, "relatedto": true, "serviceexception": true, "tag": true,

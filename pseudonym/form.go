@@ -48,7 +48,7 @@ func (f *formBody) flush(isName bool) {
 	case isName && !f.part.long():
 		f.text = unescapeForm(f.text[:0], raw)
 		f.field, f.inValue = lookup(f.text), true
-		if isName := all(f.text, func(c byte) bool { return isLetter(c) || isDigit(c) || bytes.IndexByte([]byte("_-.[]:$ "), c) >= 0 }); !isName {
+		if !all(f.text, inParameter) {
 			raw = f.escape(f.m.mask(f.masked[:0], f.text, Attribute))
 		}
 		f.out.write(raw)
@@ -111,5 +111,10 @@ func unescapeForm(dst, v []byte) []byte {
 // isForm tells whether b, the start of a body, looks like a form: a name and an equals sign.
 func isForm(b []byte) bool {
 	n := bytes.IndexByte(b, '=')
-	return n > 0 && n <= maxFieldName && all(b[:n], func(c byte) bool { return isLetter(c) || isDigit(c) || c == '_' || c == '-' || c == '.' })
+	return n > 0 && n <= maxFieldName && all(b[:n], inParameter) && bytes.IndexByte(b[:n], ' ') < 0
+}
+
+// inParameter tells what names of parameters are made of.
+func inParameter(c byte) bool {
+	return isLetter(c) || isDigit(c) || bytes.IndexByte([]byte("_-.[]:$ "), c) >= 0
 }

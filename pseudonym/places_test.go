@@ -52,43 +52,64 @@ var places = []struct {
 	name, contentType, body string
 	keeps                   []string
 }{
-	{"SOAP lead attribute", "text/xml", envelope(`<n:successGetLead><result><count>1</count><leadRecordList><leadRecord><Id>1089965</Id><Email>§</Email>` +
-		`<ForeignSysPersonId>§</ForeignSysPersonId><ForeignSysType>CUSTOM</ForeignSysType><leadAttributeList><attribute><attrName>FirstName</attrName>` +
-		`<attrType>string</attrType><attrValue>§</attrValue></attribute></leadAttributeList></leadRecord></leadRecordList></result></n:successGetLead>`),
+	{"SOAP lead attribute", "text/xml", envelope(`<n:successGetLead><result><count>1</count><leadRecordList><leadRecord>` +
+		`<Id>1089965</Id><Email>§</Email>` +
+		`<ForeignSysPersonId>§</ForeignSysPersonId><ForeignSysType>CUSTOM</ForeignSysType><leadAttributeList><attribute>` +
+		`<attrName>FirstName</attrName>` +
+		`<attrType>string</attrType><attrValue>§</attrValue></attribute></leadAttributeList></leadRecord></leadRecordList>` +
+		`</result></n:successGetLead>`),
 		[]string{"<Id>1089965</Id>", "<count>1</count>", "CUSTOM", "<attrName>FirstName</attrName><attrType>string</attrType>"}},
-	{"SOAP lead key", "", envelope(`<n:paramsGetLead><leadKey><keyType>EMAIL</keyType><keyValue>§</keyValue></leadKey></n:paramsGetLead>`),
+	{"SOAP lead key", "", envelope(`<n:paramsGetLead><leadKey><keyType>EMAIL</keyType><keyValue>§</keyValue></leadKey>` +
+		`</n:paramsGetLead>`),
 		[]string{"<keyType>EMAIL</keyType>"}},
-	{"SOAP lead key, cookie", "", envelope(`<leadKey><keyType>COOKIE</keyType><keyValue>id:287-GTJ-838&amp;token:_mch-§</keyValue></leadKey>`), []string{"COOKIE"}},
-	{"SOAP lead key, a person in an id", "", envelope(`<leadKey><keyType>IDNUM</keyType><keyValue>§</keyValue></leadKey>`), []string{"IDNUM"}},
-	{"SOAP lead key, number", "", envelope(`<leadKey><keyType>IDNUM</keyType><keyValue>1089965</keyValue></leadKey><a>§</a>`), []string{"<keyValue>1089965</keyValue>"}},
-	{"SOAP list key", "", envelope(`<listKey><keyType>MKTOLISTNAME</keyType><keyValue>Trav-Demo-List</keyValue></listKey><a>§</a>`), []string{"Trav-Demo-List"}},
-	{"SOAP selector", "", envelope(`<leadSelector xsi:type="ns1:LeadKeySelector"><keyType>EMAIL</keyType><keyValues><stringItem>§</stringItem><stringItem>§</stringItem>` +
-		`</keyValues></leadSelector><includeAttributes><stringItem>FirstName</stringItem></includeAttributes><batchSize>100</batchSize><streamPosition>id:1089965:to:1</streamPosition>`),
+	{"SOAP lead key, cookie", "", envelope(`<leadKey><keyType>COOKIE</keyType><keyValue>id:287-GTJ-838&amp;token:_mch-§` +
+		`</keyValue></leadKey>`), []string{"COOKIE"}},
+	{"SOAP lead key, a person in an id", "", envelope(`<leadKey><keyType>IDNUM</keyType><keyValue>§</keyValue>` +
+		`</leadKey>`), []string{"IDNUM"}},
+	{"SOAP lead key, number", "", envelope(`<leadKey><keyType>IDNUM</keyType><keyValue>1089965</keyValue></leadKey><a>§` +
+		`</a>`), []string{"<keyValue>1089965</keyValue>"}},
+	{"SOAP list key", "", envelope(`<listKey><keyType>MKTOLISTNAME</keyType><keyValue>Trav-Demo-List</keyValue></listKey>` +
+		`<a>§</a>`), []string{"Trav-Demo-List"}},
+	{"SOAP selector", "", envelope(`<leadSelector xsi:type="ns1:LeadKeySelector"><keyType>EMAIL</keyType><keyValues>` +
+		`<stringItem>§</stringItem><stringItem>§</stringItem>` +
+		`</keyValues></leadSelector><includeAttributes><stringItem>FirstName</stringItem></includeAttributes><batchSize>100` +
+		`</batchSize><streamPosition>id:1089965:to:1</streamPosition>`),
 		[]string{"<stringItem>FirstName</stringItem>", "<batchSize>100</batchSize>", "id:1089965:to:1", `xsi:type="ns1:LeadKeySelector"`}},
-	{"SOAP activity", "", envelope(`<activityRecord><id>1030680</id><activityDateTime>2013-07-09T16:44:28-05:00</activityDateTime><activityType>Visit Webpage</activityType>` +
-		`<activityAttributes><attribute><attrName>Query Parameters</attrName><attrType/><attrValue>name=§</attrValue></attribute></activityAttributes>` +
+	{"SOAP activity", "", envelope(`<activityRecord><id>1030680</id><activityDateTime>2013-07-09T16:44:28-05:00` +
+		`</activityDateTime><activityType>Visit Webpage</activityType>` +
+		`<activityAttributes><attribute><attrName>Query Parameters</attrName><attrType/><attrValue>name=§</attrValue>` +
+		`</attribute></activityAttributes>` +
 		`<personName>§</personName><mktPersonId>1089965</mktPersonId><orgName>§</orgName></activityRecord>`),
 		[]string{"1030680", "2013-07-09T16:44:28-05:00", "Visit Webpage", "Query Parameters", "1089965"}},
-	{"SOAP MObject", "", envelope(`<mObject><type>Opportunity</type><id>1001</id><attribList><attrib><name>Owner</name><value>§</value></attrib>` +
+	{"SOAP MObject", "", envelope(`<mObject><type>Opportunity</type><id>1001</id><attribList><attrib><name>Owner</name>` +
+		`<value>§</value></attrib>` +
 		`<attrib><name>Workspace Id</name><value>1</value></attrib></attribList></mObject>`),
 		[]string{"Opportunity", "<id>1001</id>", "<name>Owner</name>", "<name>Workspace Id</name><value>1</value>"}},
-	{"SOAP custom object", "", envelope(`<customObj><customObjKeyList><attribute><attrName>MKTOID</attrName><attrValue>§</attrValue></attribute></customObjKeyList>` +
+	{"SOAP custom object", "", envelope(`<customObj><customObjKeyList><attribute><attrName>MKTOID</attrName><attrValue>§` +
+		`</attrValue></attribute></customObjKeyList>` +
 		`</customObj><objTypeName>RoadShow</objTypeName>`), []string{"MKTOID", "RoadShow"}},
-	{"SOAP import", "", envelope(`<importFileHeader>Email,FirstName,LastName</importFileHeader><importFileRows><stringItem>§,§,"§"</stringItem></importFileRows><listName>Demo</listName>`),
+	{"SOAP import", "", envelope(`<importFileHeader>Email,FirstName,LastName</importFileHeader><importFileRows>` +
+		`<stringItem>§,§,"§"</stringItem></importFileRows><listName>Demo</listName>`),
 		[]string{"Email,FirstName,LastName", "<listName>Demo</listName>"}},
 	{"SOAP import, person in the header", "", envelope(`<importFileHeader>§,Doe</importFileHeader>`), nil},
-	{"SOAP fault", "", envelope(`<S:Fault><faultcode>S:Client</faultcode><faultstring>20103 - Lead not found</faultstring><detail><n:serviceException>` +
-		`<name>mktServiceException</name><message>No lead found with EMAIL = § (20103)</message><code>20103</code></n:serviceException></detail></S:Fault>`),
+	{"SOAP fault", "", envelope(`<S:Fault><faultcode>S:Client</faultcode><faultstring>20103 - Lead not found` +
+		`</faultstring><detail><n:serviceException>` +
+		`<name>mktServiceException</name><message>No lead found with EMAIL = § (20103)</message><code>20103</code>` +
+		`</n:serviceException></detail></S:Fault>`),
 		[]string{"20103 - Lead not found", "mktServiceException", "No lead found with EMAIL = ", " (20103)", "<code>20103</code>"}},
-	{"SOAP status", "", envelope(`<syncStatus><leadId>7</leadId><status>FAILED</status><error>Value '§' is not valid: §</error></syncStatus>`),
+	{"SOAP status", "", envelope(`<syncStatus><leadId>7</leadId><status>FAILED</status><error>Value '§' is not valid: §` +
+		`</error></syncStatus>`),
 		[]string{"<status>FAILED</status>", "is not valid"}},
 	{"attributes of XML", "", envelope(`<lead email="§" name='§' id="12" unknown = "§"/>`), []string{`id="12"`}},
 	{"unknown elements", "", envelope(`<foo>§<bar>§</bar>§<!-- § -->§<![CDATA[§]]>§</foo>`), []string{"<foo>", "<bar>", "<!-- "}},
 	{"CDATA", "", envelope(`<attrValue><![CDATA[ § & more ]]></attrValue>`), []string{"<![CDATA["}},
 	{"outside of elements", "", `<a/>§`, []string{"<a/>"}},
-	{"instruction", "", `<?xml version="1.0"?><?note §?><!DOCTYPE a [<!ENTITY e "§">]><a b="c">&e;</a>`, []string{`<?xml version="1.0"?>`}},
+	{"instruction", "", `<?xml version="1.0"?><?note §?><!DOCTYPE a [<!ENTITY e "§">]><a b="c">&e;` +
+		`</a>`, []string{`<?xml version="1.0"?>`}},
 	{"tags that do not match", "", `<includeAttributes><a></b></x></includeAttributes><stringItem>§</stringItem>`, nil},
 	{"a quote left open", "", `<a b="c><attrValue>§</attrValue></a>`, nil},
+	{"a byte order mark", "", "\ufeff<id>7</id><a>§</a>", []string{"\ufeff<id>7</id>"}},
+	{"a byte order mark and JSON", "", "\ufeff{\"id\":7,\"a\":\"§\"}", []string{"\ufeff{\"id\":7"}},
 	{"cut in a tag", "", `<a><b c="§`, nil},
 	{"cut in a text", "", `<a><b>§`, nil},
 	{"cut in a comment", "", `<a><!-- §`, nil},
@@ -99,19 +120,27 @@ var places = []struct {
 	{"gateway page", "text/html", "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body class=x><h1>502 Bad Gateway</h1><p>Hello §&nbsp;</p><hr disabled></body></html>",
 		[]string{"<title>502 Bad Gateway</title>", "<h1>502 Bad Gateway</h1>", "&nbsp;"}},
 
-	{"REST lead", "application/json", `{"requestId":"e42b#14272d07d78","success":true,"result":[{"id":318581,"updatedAt":"2015-06-11T23:15:23Z","lastName":"§","email":"§",` +
+	{"REST lead", "application/json", `{"requestId":"e42b#14272d07d78","success":true,"result":[{"id":318581,` +
+		`"updatedAt":"2015-06-11T23:15:23Z","lastName":"§","email":"§",` +
 		`"custom":{"a":["§",{"b":"§"}]},"ok":true,"none":null,"leadPartitionId":1}]}`,
 		[]string{`"requestId":"e42b#14272d07d78"`, `"id":318581`, "2015-06-11T23:15:23Z", `"ok":true`, `"none":null`}},
-	{"REST sync", "application/json", `{"action":"createOrUpdate","lookupField":"email","input":[{"email":"§","firstName":"§","id":"§"}]}`,
+	{"REST sync", "application/json", `{"action":"createOrUpdate","lookupField":"email","input":[{"email":"§",` +
+		`"firstName":"§","id":"§"}]}`,
 		[]string{`"action":"createOrUpdate"`, `"lookupField":"email"`}},
-	{"REST reasons", "application/json", `{"success":true,"result":[{"status":"skipped","reasons":[{"code":"1004","message":"Lead '§' not found"}]}],"warnings":["Lead § skipped"]}`,
+	{"REST reasons", "application/json", `{"success":true,"result":[{"status":"skipped","reasons":[{"code":"1004",` +
+		`"message":"Lead '§' not found"}]}],"warnings":["Lead § skipped"]}`,
 		[]string{`"status":"skipped"`, `"code":"1004"`, "not found"}},
-	{"REST error", "application/json", `{"success":false,"errors":[{"code":"1003","message":"Invalid value ‘§'. Required of type ‘Integer'"}]}`,
+	{"REST error", "application/json", `{"success":false,"errors":[{"code":"1003",` +
+		`"message":"Invalid value ‘§'. Required of type ‘Integer'"}]}`,
 		[]string{`"code":"1003"`, "Invalid value ‘", "'. Required of type ‘Integer'"}},
-	{"REST activity", "application/json", `{"result":[{"id":1,"marketoGUID":"dff23271-f996-47d7-984f-f2676861b5fa","leadId":6,"activityDate":"2015-02-23T18:21:53Z","activityTypeId":1,` +
-		`"primaryAttributeValueId":29,"primaryAttributeValue":"§","attributes":[{"name":"Client IP Address","value":"§"},{"name":"Webpage ID","value":29}]}],"nextPageToken":"WQV2==","moreResult":false}`,
-		[]string{"dff23271-f996-47d7-984f-f2676861b5fa", `"leadId":6`, `{"name":"Client IP Address"`, `{"name":"Webpage ID","value":29}`, `"nextPageToken":"WQV2=="`}},
-	{"REST custom object", "application/json", `{"filterType":"dedupeFields","fields":["marketoGuid","vin"],"input":[{"vin":"§","name":"§"}]}`, []string{`"fields":["marketoGuid","vin"]`}},
+	{"REST activity", "application/json", `{"result":[{"id":1,"marketoGUID":"dff23271-f996-47d7-984f-f2676861b5fa",` +
+		`"leadId":6,"activityDate":"2015-02-23T18:21:53Z","activityTypeId":1,` +
+		`"primaryAttributeValueId":29,"primaryAttributeValue":"§","attributes":[{"name":"Client IP Address","value":"§"},` +
+		`{"name":"Webpage ID","value":29}]}],"nextPageToken":"WQV2==","moreResult":false}`,
+		[]string{"dff23271-f996-47d7-984f-f2676861b5fa", `"leadId":6`, `{"name":"Client IP Address"`, `{"name":"Webpage ID",` +
+			`"value":29}`, `"nextPageToken":"WQV2=="`}},
+	{"REST custom object", "application/json", `{"filterType":"dedupeFields","fields":["marketoGuid","vin"],` +
+		`"input":[{"vin":"§","name":"§"}]}`, []string{`"fields":["marketoGuid","vin"]`}},
 	{"escapes of JSON", "application/json", `{"a":"x\u0020§\u00e9\"§\\"}`, nil},
 	{"JSON cut in a string", "", `{"result":[{"email":"§`, nil},
 	{"broken JSON", "", `{"a":1,,"§":"§" § "id":"§"}`, []string{`"id":`}},
@@ -175,7 +204,7 @@ func checkShape(t testing.TB, in, out string) {
 	if !utf8.ValidString(in) { // may be left out
 		return
 	}
-	if json.Valid([]byte(in)) && !json.Valid([]byte(out)) {
+	if strings.IndexAny(in, "{[") == 0 && json.Valid([]byte(in)) && !json.Valid([]byte(out)) {
 		t.Errorf("no JSON any more: %.2000q becomes %.2000q", in, out)
 	}
 	if isXML(in) && !strings.Contains(in, "<!ENTITY") && !isXML(out) {

@@ -3,6 +3,7 @@ package pseudonym
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -51,7 +52,7 @@ func TestSameEverywhere(t *testing.T) {
 			"JSON with escapes":   fromJSON(rt, maskBody(t, m, "", `{"a":"`+unicodeEscapes(v)+`"}`)),
 			"form":                fromForm(rt, maskBody(t, m, "", "a="+url.QueryEscape(v))),
 			"URL":                 fromForm(rt, strings.TrimPrefix(m.URL("https://h/p?a="+url.QueryEscape(v)), "https://h/p?")),
-			"CSV":                 strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(maskBody(t, m, "text/csv", "lastName,x\n\""+strings.ReplaceAll(v, `"`, `""`)+"\",1"), "lastName,x\n\""), `",`+string(m.mask(nil, []byte("1"), ""))), `""`, `"`),
+			"CSV":                 fromCSV(rt, maskBody(t, m, "text/csv", "lastName,x\n\""+strings.ReplaceAll(v, `"`, `""`)+"\",1")),
 		} {
 			if got != want {
 				rt.Fatalf("%s: %q becomes %q, elsewhere %q", form, v, got, want)
@@ -105,6 +106,14 @@ func fromJSON(t *rapid.T, s string) string {
 		t.Fatalf("%q: %v", s, err)
 	}
 	return v.A
+}
+
+func fromCSV(t *rapid.T, s string) string {
+	rows, err := csv.NewReader(strings.NewReader(s)).ReadAll()
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return rows[1][0]
 }
 
 func fromForm(t *rapid.T, s string) string {

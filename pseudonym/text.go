@@ -139,9 +139,11 @@ func (t *textMasker) quoted(v []byte) int {
 	closing := v[n+end : n+end+size]
 	content := v[n : n+end]
 	t.dst = append(t.dst, v[:n]...)
-	if isFieldName(content) || isCode(content) || len(content) <= 4 && all(content, isDigit) || namesField[string(bytes.ToLower(t.key))] && isIdent(content) {
+	switch {
+	case isFieldName(content), isCode(content), len(content) <= 4 && all(content, isDigit),
+		namesField[string(bytes.ToLower(t.key))] && isIdent(content):
 		t.dst = append(t.dst, content...)
-	} else {
+	default:
 		t.keyed(content)
 	}
 	t.dst = append(t.dst, closing...)
@@ -193,7 +195,7 @@ func (t *textMasker) word(v []byte) int {
 		return n
 	}
 	n = 0
-	for n < len(v) && (isWordByte(v[n]) || n > 0 && (v[n] == '#' || (v[n] == '\'' || v[n] == '-' || v[n] == '.') && n+1 < len(v) && isWordByte(v[n+1]))) {
+	for n < len(v) && (isWordByte(v[n]) || n > 0 && isWithin(v[n:])) {
 		n++
 	}
 	if n == 0 { // the sign before a number
@@ -209,6 +211,11 @@ func (t *textMasker) word(v []byte) int {
 	}
 	t.key = append(t.key[:0], word[:min(len(word), maxFieldName)]...)
 	return n
+}
+
+// isWithin tells that v begins with a sign that may stand within a word, and that the word goes on.
+func isWithin(v []byte) bool {
+	return v[0] == '#' || (v[0] == '\'' || v[0] == '-' || v[0] == '.') && len(v) > 1 && isWordByte(v[1])
 }
 
 // isKnown tells a word that may stay.
@@ -269,7 +276,8 @@ func isRequestID(v []byte) bool {
 
 // isCamelCase tells a name like leadRecord, which is no word of a language.
 func isCamelCase(word []byte) bool {
-	return bytes.IndexFunc(word[1:], unicode.IsUpper) >= 0 && bytes.IndexFunc(word, unicode.IsLower) >= 0 || bytes.IndexByte(word, '_') > 0
+	return bytes.IndexByte(word, '_') > 0 ||
+		bytes.IndexFunc(word[1:], unicode.IsUpper) >= 0 && bytes.IndexFunc(word, unicode.IsLower) >= 0
 }
 
 // timeLength is the length of the day with a time of day that v starts with, 0 if there is none.
@@ -295,7 +303,9 @@ func groupLength(v []byte) (n int) {
 		switch {
 		case isDigit(c), c == ')' && i > 0:
 			n = i + 1
-		case c == '+' && i == 0, c == '(' && (i == 0 || v[i-1] == ' '), (c == ' ' || c == '-' || c == '.' || c == '/') && i > 0 && (isDigit(v[i-1]) || v[i-1] == ')'):
+		case c == '+' && i == 0:
+		case c == '(' && (i == 0 || v[i-1] == ' '):
+		case (c == ' ' || c == '-' || c == '.' || c == '/') && i > 0 && (isDigit(v[i-1]) || v[i-1] == ')'):
 		default:
 			return n
 		}

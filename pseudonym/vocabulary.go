@@ -67,11 +67,14 @@ var words = setOf(`
 	where which while whose why with within without workspace would write writing written wrong wrote wsdl xml xsd year
 	years yes yet you your zone`)
 
-// ambiguous are words of Marketo's messages that are also names of people: they stay in lower case only, and where they begin one of
-// the phrases.
+// ambiguous are words of Marketo's messages that are also names of people: they stay in lower case only, and where they begin
+// one of the phrases.
 var (
-	ambiguous = setOf(`am an be best case cash day do early far field given head in lock long mark max may page pages post price see so will young`)
-	phrases   = [...]string{"Max rate limit", "Max field limit", "Max Activity Type", "Lock wait timeout", "Field ‘", "Field '"}
+	ambiguous = setOf(`am an be best case cash day do early far field given head in lock long mark max may page pages post price see so
+		will young`)
+	phrases = [...]string{
+		"Max rate limit", "Max field limit", "Max Activity Type", "Lock wait timeout", "Field ‘", "Field '",
+	}
 )
 
 // standardFields are names of fields of a lead that every instance has. Their names stay in free text, their values do not.
