@@ -75,6 +75,8 @@ var places = []struct {
 		`</keyValues></leadSelector><includeAttributes><stringItem>FirstName</stringItem></includeAttributes><batchSize>100` +
 		`</batchSize><streamPosition>id:1089965:to:1</streamPosition>`),
 		[]string{"<stringItem>FirstName</stringItem>", "<batchSize>100</batchSize>", "id:1089965:to:1", `xsi:type="ns1:LeadKeySelector"`}},
+	{"SOAP selector, numbers", "", envelope(`<leadSelector><keyType>IDNUM</keyType><keyValues><stringItem>1089965</stringItem>` +
+		`<stringItem>§</stringItem></keyValues></leadSelector>`), []string{"<stringItem>1089965</stringItem>"}},
 	{"SOAP activity", "", envelope(`<activityRecord><id>1030680</id><activityDateTime>2013-07-09T16:44:28-05:00` +
 		`</activityDateTime><activityType>Visit Webpage</activityType>` +
 		`<activityAttributes><attribute><attrName>Query Parameters</attrName><attrType/><attrValue>name=§</attrValue>` +

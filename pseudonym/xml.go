@@ -182,7 +182,9 @@ func (x *xmlBody) current() field {
 	case "keyvalue":
 		f.form = keyForm(parent.sibling)
 	case "stringitem", "integeritem":
-		f = parent.field
+		if f = parent.field; f.name == "keyvalues" && x.depth > 2 {
+			f.form = keyForm(x.stack[x.depth-3].sibling)
+		}
 	}
 	if x.broken && f.form != message {
 		f.form = masked
