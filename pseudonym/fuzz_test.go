@@ -93,33 +93,31 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		in = "{" + strings.TrimPrefix(in, "{")
 		checkBody(t, "application/json", in)
-		var a, b any
-		if strings.Contains(in, "@") || strings.Contains(in, `\u`) || !utf8.ValidString(in) || json.Unmarshal([]byte(in), &a) != nil {
+		if !json.Valid([]byte(in)) || !utf8.ValidString(in) {
 			return
 		}
-		if out := maskBody(t, newMasker(t), "", in); json.Unmarshal([]byte(out), &b) != nil || jsonStructure(a) != jsonStructure(b) {
+		if out := maskBody(t, newMasker(t), "", in); jsonStructure(in) != jsonStructure(out) {
 			t.Fatalf("%q has another structure masked: %q", in, out)
 		}
 	})
 }
 
-// jsonStructure are the names and types of a value.
-func jsonStructure(v any) string {
-	switch v := v.(type) {
-	case map[string]any:
-		s := make(map[string]string)
-		for k, e := range v {
-			s[k] = jsonStructure(e)
+// jsonStructure are the types of all values in their order.
+func jsonStructure(s string) string {
+	var b strings.Builder
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return b.String()
 		}
-		return fmt.Sprint(s)
-	case []any:
-		s := make([]string, len(v))
-		for i, e := range v {
-			s[i] = jsonStructure(e)
+		if delim, ok := t.(json.Delim); ok {
+			b.WriteString(delim.String())
+		} else {
+			fmt.Fprintf(&b, "%T ", t)
 		}
-		return fmt.Sprint(s)
 	}
-	return fmt.Sprintf("%T", v)
 }
 
 func FuzzCSV(f *testing.F) {

@@ -142,7 +142,7 @@ func (j *jsonBody) content(t *jsonscan.Token) {
 		if l != nil {
 			l.field = f
 		}
-		if j.scan.Valid() || f.form != masked {
+		if j.scan.Valid() && isMemberName(j.text) || f.form != masked {
 			j.out.write(raw)
 			return
 		}
@@ -158,8 +158,13 @@ func (j *jsonBody) content(t *jsonscan.Token) {
 		_ = jsonscan.Escape(j.out, j.masked) // a filter takes all
 	}
 	if l != nil && t.Kind == jsonscan.String && l.field.name == "name" && f.form == fieldNames {
-		l.name = append(l.name[:0], j.text...)
+		l.name = append(l.name[:0], j.text[:min(len(j.text), maxSibling)]...)
 	}
+}
+
+// isMemberName tells what may be the name of a field. Anything else may be the value of one.
+func isMemberName(v []byte) bool {
+	return len(v) <= maxFieldName && all(v, func(c byte) bool { return inParameter(c) || c == '@' || c == '#' || c == '/' })
 }
 
 // word takes a whole number, or what is no JSON.

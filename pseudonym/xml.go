@@ -39,6 +39,9 @@ type element struct {
 	sibling []byte // text of the last attrName, name or keyType inside: it says what the value beside it is
 }
 
+// maxSibling is more than the length of a field's name that can be known.
+const maxSibling = 2 * maxFieldName
+
 func newXML(m *Masker, out *filter) *xmlBody {
 	return &xmlBody{m: m, out: out, content: value{m: m}, markup: value{m: m}}
 }
@@ -156,7 +159,7 @@ func (x *xmlBody) flush() {
 	x.out.write(space)
 	if (f.form == fieldNames || f.name == "keytype") && 2 <= x.depth && x.depth <= maxLevels {
 		parent := &x.stack[x.depth-2]
-		parent.sibling = append(parent.sibling[:0], x.decoded...)
+		parent.sibling = append(parent.sibling[:0], x.decoded[:min(len(x.decoded), maxSibling)]...)
 	}
 }
 
