@@ -172,11 +172,12 @@ func domainLength(b []byte) (n int) {
 		if i < len(b) && b[i] != '.' {
 			continue
 		}
-		switch {
-		case i == label:
+		if i == label {
 			return n
-		case label > 0 && i-label >= 2 && !isDigit(b[label]) && b[label] != '-':
-			n = i
+		}
+		last := len(bytes.TrimRight(b[label:i], "-")) // the end of a comment is no part of it
+		if label > 0 && last >= 2 && !isDigit(b[label]) && b[label] != '-' {
+			n = label + last
 		}
 		label = i + 1
 	}

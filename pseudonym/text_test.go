@@ -80,6 +80,7 @@ func TestFindEmail(t *testing.T) {
 		"ren\\u00e9@corp.org":                     "rené@corp.org",
 		"o'brien+tag@corp.co.uk.":                 "o'brien+tag@corp.co.uk",
 		"jo@corp.org.1":                           "jo@corp.org",
+		"<!--jo@corp.org-->":                      "jo@corp.org",
 		"jo@münchen.de":                           "jo@münchen.de",
 		"‘jo@corp.org’":                           "jo@corp.org",
 		"https://u:REDACTED@corp.org/":            "",
