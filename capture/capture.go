@@ -8,26 +8,27 @@ import (
 
 // Capture is an exchange as it stands in the journal: one line of JSON, with attempts last.
 type Capture struct {
-	ID         string            `json:"id"`
-	Time       time.Time         `json:"time"` // UTC
-	API        classify.API      `json:"api"`
-	Operation  string            `json:"operation"`
-	Instance   string            `json:"instance"`
-	User       string            `json:"user"`
-	Outcome    classify.Outcome  `json:"outcome"`
-	Code       string            `json:"code"`
-	Message    string            `json:"message"`
-	Class      classify.Class    `json:"class"`
-	Retryable  bool              `json:"retryable"`
-	Advice     string            `json:"advice"`
-	RequestID  string            `json:"request_id,omitempty"` // REST: what Marketo's support asks for
-	Records    []classify.Record `json:"records,omitempty"`
-	Failed     int               `json:"records_failed,omitempty"` // all of them, where records lists only the first
-	Renewal    Renewal           `json:"renewal,omitempty"`
-	DurationMS float64           `json:"duration_ms"`
-	Complete   bool              `json:"complete"` // every body is whole
-	Proxy      Proxy             `json:"proxy"`
-	Attempts   []AttemptLine     `json:"attempts"`
+	ID           string            `json:"id"`
+	Time         time.Time         `json:"time"` // UTC
+	API          classify.API      `json:"api"`
+	Operation    string            `json:"operation"`
+	Instance     string            `json:"instance"`
+	User         string            `json:"user"`
+	Outcome      classify.Outcome  `json:"outcome"`
+	Code         string            `json:"code"`
+	Message      string            `json:"message"`
+	Class        classify.Class    `json:"class"`
+	Retryable    bool              `json:"retryable"`
+	Advice       string            `json:"advice"`
+	RequestID    string            `json:"request_id,omitempty"` // REST: what Marketo's support asks for
+	Records      []classify.Record `json:"records,omitempty"`
+	Failed       int               `json:"records_failed,omitempty"` // all of them, where records lists only the first
+	Renewal      Renewal           `json:"renewal,omitempty"`
+	RenewalError string            `json:"renewal_error,omitempty"` // why no new token could be had
+	DurationMS   float64           `json:"duration_ms"`
+	Complete     bool              `json:"complete"` // every body is whole
+	Proxy        Proxy             `json:"proxy"`
+	Attempts     []AttemptLine     `json:"attempts"`
 }
 
 // Proxy says which process wrote a capture.

@@ -77,7 +77,7 @@ func (l *line) write(w io.Writer, proxy Proxy) error {
 		ID: e.ID, Time: e.Started.UTC(), API: e.Call.API, Operation: e.Call.Operation, Instance: e.Instance, User: e.Call.User,
 		Outcome: e.Verdict.Outcome, Code: e.Verdict.Code, Message: l.redactor.Text(e.Verdict.Message),
 		Class: code.Class, Retryable: code.Retryable, Advice: code.Advice,
-		RequestID: e.Verdict.RequestID, Records: slices.Clone(e.Verdict.Records), Renewal: e.Renewal,
+		RequestID: e.Verdict.RequestID, Records: slices.Clone(e.Verdict.Records), Renewal: e.Renewal, RenewalError: l.redactor.Text(e.RenewalError),
 		DurationMS: milliseconds(e.Duration), Complete: l.complete(), Proxy: proxy,
 	}
 	if e.Verdict.RecordsFailed > len(e.Verdict.Records) {

@@ -15,28 +15,30 @@ import (
 // Exchange is one call of an application, with every attempt made for it. It belongs to the goroutine that serves the
 // call until it is finished; observers get it finished and must not change it.
 type Exchange struct {
-	ID       string    // UUIDv7: sorts by time, unique over pods
-	Started  time.Time // when the head of the request had been read
-	Call     classify.Call
-	Instance string // Munchkin id or host of the upstream
-	Attempts []*Attempt
-	Verdict  classify.Verdict // of the whole call
-	Renewal  Renewal
-	Duration time.Duration   // to the end of the answer
-	Overhead time.Duration   // the part of Duration that was neither Marketo's nor the application's
-	Captured bool            // a line for the journal was made
-	Secrets  func() []string // values in this exchange that must not be written anywhere; nil: none. It may read recordings
+	ID           string    // UUIDv7: sorts by time, unique over pods
+	Started      time.Time // when the head of the request had been read
+	Call         classify.Call
+	Instance     string // Munchkin id or host of the upstream
+	Attempts     []*Attempt
+	Verdict      classify.Verdict // of the whole call
+	Renewal      Renewal
+	RenewalError string          // why no new token could be had; free of addresses and secrets
+	QueryToken   bool            // REST: the application sent its access token in the query
+	Duration     time.Duration   // to the end of the answer
+	Overhead     time.Duration   // the part of Duration that was neither Marketo's nor the application's
+	Captured     bool            // a line for the journal was made
+	Secrets      func() []string // values in this exchange that must not be written anywhere; nil: none. It may read recordings
 }
 
-// Renewal is what became of an expired signature; empty when none expired.
+// Renewal is what became of an expired signature or access token; empty when none expired.
 type Renewal string
 
 // The results of a renewal.
 const (
 	RenewalRecovered Renewal = "recovered"        // the second answer is good
-	RenewalFailed    Renewal = "failed"           // sent again, and failed again
-	NoCredential     Renewal = "no_credential"    // no key is known for that user
-	BadSignature     Renewal = "bad_signature"    // the caller does not hold the key, so it is not lent
+	RenewalFailed    Renewal = "failed"           // sent again, and failed again; or no new token could be had
+	NoCredential     Renewal = "no_credential"    // no key is known for that user or client
+	BadSignature     Renewal = "bad_signature"    // the caller does not hold the key, or the token was not seen issued to it, so none is lent
 	UnsupportedBody  Renewal = "unsupported_body" // no header to renew could be found, or the body was not kept
 	RenewalDisabled  Renewal = "disabled"         // --sign=never
 )

@@ -20,6 +20,9 @@ func RESTOperation(method, path string) string {
 	return Other
 }
 
+// IssuesToken tells the operation of the identity endpoint.
+func IssuesToken(operation string) bool { return strings.HasPrefix(operation, "identityUsing") }
+
 // overridden tells whether a query says that a POST is a GET, as Adobe advises for a URI that got too long.
 func overridden(query string) bool {
 	for query != "" {

@@ -24,12 +24,12 @@ type SignMode string
 
 // The modes of --sign.
 const (
-	SignExpired SignMode = "expired" // sign again and resend after a 20016
-	SignAlways  SignMode = "always"  // sign each SOAP call before it is sent
+	SignExpired SignMode = "expired" // sign again, or fetch a new token, and resend after a 20016, 601 or 602
+	SignAlways  SignMode = "always"  // sign each SOAP call before it is sent, and give a token to each REST call without one
 	SignNever   SignMode = "never"
 )
 
-// Keys knows the encryption keys of users. It is called concurrently.
+// Keys knows the encryption keys of users and the secrets of REST clients. It is called concurrently.
 type Keys interface {
 	Lookup(user string) (key string, ok bool)
 }
@@ -60,6 +60,9 @@ type Config struct {
 	Sign SignMode
 	Keys Keys // nil: none
 
+	RESTClient string // whose token SignAlways gives to calls; empty: none
+	MoveToken  bool   // access_token goes up in Authorization, in place of the query
+
 	Recorder *capture.Recorder
 	Keeper   Keeper
 	Skip     map[string]bool // codes that are not captured
@@ -74,6 +77,8 @@ type Transport struct {
 	upstream Upstream
 	now      func() time.Time
 	blocks   blockPool
+	issued   *issued
+	tokens   *tokens
 	inFlight atomic.Int64
 	offset   atomic.Int64 // upstream clock minus ours, nanoseconds
 }
@@ -92,7 +97,9 @@ func NewTransport(cfg Config) *Transport {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Transport{cfg: cfg, upstream: newUpstream(cfg.UpstreamCAs), now: cfg.Now}
+	t := &Transport{cfg: cfg, upstream: newUpstream(cfg.UpstreamCAs), now: cfg.Now, issued: newIssued()}
+	t.tokens = newTokens(cfg.Now, t.fetchToken)
+	return t
 }
 
 // Upstream makes one call; its promises are those of upstream.Transport.
@@ -108,8 +115,11 @@ func newUpstream(roots *x509.CertPool) *upstream.Transport {
 	return &upstream.Transport{DialContext: dialer.DialContext, TLSConfig: &tls.Config{RootCAs: roots}}
 }
 
-// Close ends idle upstream connections.
-func (t *Transport) Close() { t.upstream.CloseIdleConnections() }
+// Close ends idle upstream connections, and calls of the proxy's own.
+func (t *Transport) Close() {
+	t.tokens.close()
+	t.upstream.CloseIdleConnections()
+}
 
 // InFlight is the number of calls that have begun and not ended.
 func (t *Transport) InFlight() int64 { return t.inFlight.Load() }

@@ -24,11 +24,14 @@ func (c *call) signsAlways() bool {
 	return c.t.cfg.Sign == SignAlways && c.entry.api == classify.SOAP && c.in.Method == http.MethodPost
 }
 
-// renewal decides what to do about an expired signature: the body to send again, or why not. The proxy signs only for a caller
-// who proved with the expired signature that it holds the key, or for everyone where it was told to sign always.
+// renewal decides what to do about an expired signature or token: the body to send again, or why not. The proxy signs only for a
+// caller who proved with the expired signature that it holds the key, or for everyone where it was told to sign always.
 func (c *call) renewal(a *answer) (*payload, capture.Renewal) {
 	if c.t.cfg.Sign == SignNever {
 		return nil, capture.RenewalDisabled
+	}
+	if c.entry.api == classify.REST {
+		return c.renewToken(a)
 	}
 	body := a.attempt.Request.Body
 	if !body.Whole() {

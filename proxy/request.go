@@ -62,6 +62,9 @@ func (c *call) firstPayload() (*payload, error) {
 		}
 	} else {
 		p.stream = c.in.Body
+		if c.mayRenew() {
+			p.recording.KeepAll() // whatever its size, it may have to be sent again
+		}
 	}
 	if c.signsAlways() {
 		c.signFirst(p)

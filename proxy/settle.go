@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -88,18 +90,21 @@ func (c *call) finishRequest() {
 		}
 	}
 	c.request.close()
-	if learned := c.request.reader.Call(); learned.Operation != "" {
+	if learned := c.request.reader.Call(); learned.Operation != "" && c.entry.api == classify.SOAP {
 		c.ex.Call = learned
+	}
+	if c.bearer != nil {
+		c.ex.Call.User = c.bearer.client
 	}
 	for _, a := range c.ex.Attempts {
 		a.Request.Body.Finish(false) // no effect on one that came to its end
 	}
 }
 
-// secrets are the signatures of a failed call, which are masked wherever the answer may repeat them.
+// secrets are the signatures and tokens of a failed call, which are masked wherever the answer may repeat them.
 func (c *call) secrets() (signatures []string) {
-	if c.entry.api != classify.SOAP {
-		return nil
+	if c.entry.api == classify.REST {
+		return c.tokens()
 	}
 	for _, a := range c.ex.Attempts {
 		content, _, err := c.content(a.Request.Body.Open())
@@ -111,6 +116,21 @@ func (c *call) secrets() (signatures []string) {
 		}
 	}
 	return signatures
+}
+
+// tokens are the access tokens and client secrets of a REST call.
+func (c *call) tokens() (secrets []string) {
+	query := c.in.URL.Query()
+	secrets = slices.Concat(query[tokenParam], query["client_secret"])
+	for _, a := range c.ex.Attempts {
+		for _, field := range a.Request.Header[authorization] {
+			if _, token, ok := strings.Cut(field, " "); ok {
+				secrets = append(secrets, strings.TrimSpace(token))
+			}
+		}
+		secrets = append(secrets, a.Request.URL.Query()[tokenParam]...)
+	}
+	return secrets
 }
 
 // log writes one line a call: a failure as a warning, one that is an answer in effect or the application's own doing as
@@ -157,6 +177,9 @@ func (c *call) log() {
 	}
 	if ex.Renewal != "" {
 		fields = append(fields, zap.String("renewal", string(ex.Renewal)))
+		if ex.RenewalError != "" {
+			fields = append(fields, zap.String("renewal_error", ex.RenewalError))
+		}
 	}
 	entry.Write(fields...)
 }

@@ -36,10 +36,11 @@ func entryOf(r *http.Request) (*entry, bool) {
 
 // call is one call of an application while it is under way.
 type call struct {
-	t     *Transport
-	in    *http.Request
-	entry *entry
-	ex    *capture.Exchange
+	t      *Transport
+	in     *http.Request
+	entry  *entry
+	ex     *capture.Exchange
+	bearer *bearer // nil: not a call that has an access token
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -73,6 +74,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return c.unsent(&payload{recording: t.cfg.Recorder.New()}, errBusy), nil
 	}
 
+	if e.api == classify.REST {
+		c.authorize()
+	}
 	body, err := c.firstPayload()
 	if err != nil {
 		return c.unsent(body, err), nil
@@ -90,8 +94,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return c.unanswered(a, err), nil
 			}
 			a.peek()
+			if a.expired() {
+				c.refused()
+			}
 		}
 	}
+	c.learnToken(a)
 	return c.respond(a), nil
 }
 
@@ -155,6 +163,7 @@ func (c *call) outgoing(body *payload) *http.Request {
 	if body.length < 0 {
 		delete(header, "Content-Length")
 	}
+	c.bearer.put(&u, header)
 	return &http.Request{
 		Method:        c.in.Method,
 		URL:           &u,

@@ -71,9 +71,15 @@ func (a *answer) failing() bool {
 	return a.reader.Failing()
 }
 
-// expired tells whether this is a whole 20016.
+// expired tells whether this is a whole 20016, 601 or 602.
 func (a *answer) expired() bool {
-	return a.ended && a.err == nil && a.c.entry.api == classify.SOAP && a.final.Outcome == classify.Fault && a.final.Code == "20016"
+	if !a.ended || a.err != nil || a.final.Outcome != classify.Fault {
+		return false
+	}
+	if a.c.entry.api == classify.SOAP {
+		return a.final.Code == "20016"
+	}
+	return a.c.bearer != nil && a.c.bearer.carried && (a.final.Code == "601" || a.final.Code == "602")
 }
 
 // verdict is what is known so far.
