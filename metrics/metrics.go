@@ -56,6 +56,7 @@ type Metrics struct {
 	operationFailures *prometheus.CounterVec // api, operation, class
 	partialRecords    *prometheus.CounterVec // api, operation
 	renewals          *prometheus.CounterVec // api, result
+	queryTokens       *prometheus.CounterVec // operation
 	lost              *prometheus.CounterVec // reason
 	captures          prometheus.Counter
 	duration          *prometheus.HistogramVec // api, operation
@@ -92,7 +93,9 @@ func New(registry *prometheus.Registry, o Options) *Metrics {
 		partialRecords: counters("partial_records_total",
 			"Records that failed inside answers that succeeded.", "api", "operation"),
 		renewals: counters("renewals_total",
-			"Calls whose signature had to be renewed, by what became of it.", "api", "result"),
+			"Calls whose signature or access token had to be renewed, by what became of it.", "api", "result"),
+		queryTokens: counters("query_tokens_total",
+			"REST calls that applications sent with access_token in the query, which Marketo ignores since 31 August 2026.", "operation"),
 		lost: counters("captures_lost_total",
 			"Captures of failed calls that were not on disk in time, by reason.", "reason"),
 		captures: prometheus.NewCounter(prometheus.CounterOpts{
@@ -110,7 +113,7 @@ func New(registry *prometheus.Registry, o Options) *Metrics {
 		}),
 	}
 	registry.MustRegister(
-		m.requests, m.faults, m.failures, m.operationFailures, m.partialRecords, m.renewals, m.lost, m.captures,
+		m.requests, m.faults, m.failures, m.operationFailures, m.partialRecords, m.renewals, m.queryTokens, m.lost, m.captures,
 		m.duration, m.overhead, m.clockOffset,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

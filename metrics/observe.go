@@ -26,6 +26,9 @@ func (m *Metrics) Finished(e *capture.Exchange) {
 	if e.Renewal != "" {
 		m.renewals.WithLabelValues(a.name, string(e.Renewal)).Inc()
 	}
+	if e.QueryToken {
+		m.queryTokens.WithLabelValues(operation).Inc()
+	}
 	if e.Verdict.Outcome == classify.Success {
 		return
 	}

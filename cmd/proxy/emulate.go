@@ -28,6 +28,8 @@ type emulateCommand struct {
 	Fail           []string      `help:"Make calls fail: getLead=20011:0.1, *=slow=3s, syncLead=cut#1; may be repeated." placeholder:"RULE" sep:"none"`
 	MaxAge         time.Duration `help:"How old a signature may be." default:"5m" placeholder:"TIME"`
 	AnyAge         bool          `help:"Accept signatures of any age."`
+	TokenLife      time.Duration `help:"How long an access token is valid." default:"1h" placeholder:"TIME"`
+	QueryToken     bool          `help:"Accept access_token in the query, as Marketo did until 31 August 2026."`
 	ClockSkew      time.Duration `help:"How far its clock is ahead of the local one." default:"0s" placeholder:"TIME"`
 	DayLimit       int           `help:"Calls a day, 0 for no limit." default:"10000" placeholder:"N"`
 	WindowLimit    int           `help:"Calls in 20 s, 0 for no limit." default:"100" placeholder:"N"`
@@ -90,6 +92,7 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 func (c *emulateCommand) options() (emulator.Options, error) {
 	o := emulator.Options{
 		MaxAge: c.MaxAge, AnyAge: c.AnyAge, ClockSkew: c.ClockSkew,
+		TokenTTL: c.TokenLife, QueryToken: c.QueryToken,
 		Limits:     emulator.Limits{Day: c.DayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentCall},
 		RESTLimits: emulator.Limits{Day: c.DayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentCall},
 		Users:      map[string]string{sampleUser: sampleKey},

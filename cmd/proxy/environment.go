@@ -59,7 +59,7 @@ func (env environment) unknown() error {
 	for name := range env {
 		upper := strings.ToUpper(name)
 		if strings.HasPrefix(upper, envPrefix) && (strings.HasSuffix(upper, "_KEY") && upper != envName("ca-key") && upper != envName("tls-key") ||
-			strings.HasSuffix(upper, "_SECRET") || strings.HasSuffix(upper, "_TOKEN")) {
+			strings.HasSuffix(upper, "_SECRET") || strings.HasSuffix(upper, "_TOKEN") && upper != envName("move-access-token")) {
 			return fmt.Errorf("the variable %s looks like a secret: secrets come from files only, see --credentials-dir", name)
 		}
 	}

@@ -106,8 +106,12 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	p.losses = observer
 	cfg := proxy.Config{
 		SOAP: s.soap, REST: s.rest, Instance: c.Instance, ForwardHosts: c.ForwardHosts, UpstreamCAs: s.roots,
-		Timeout: c.UpstreamTimeout, Sign: proxy.SignMode(c.Sign), Keys: s.credentials,
+		Timeout: c.UpstreamTimeout, Sign: proxy.SignMode(c.Sign),
+		RESTClient: s.restClient, MoveToken: c.MoveAccessToken,
 		Recorder: store.Recorder(int64(c.CaptureMemory)), Keeper: store, Skip: s.skip, Observer: observer, Log: log,
+	}
+	if s.credentials != nil {
+		cfg.Keys = s.credentials
 	}
 	p.transport = proxy.NewTransport(cfg)
 	p.doors = proxy.New(cfg, p.transport, s.authority)

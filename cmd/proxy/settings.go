@@ -59,7 +59,9 @@ type serveFlags struct {
 	captureFlags
 	authorityFlags
 
-	Sign             string        `help:"When to sign: after a call expired, always, or never." enum:"expired,always,never" default:"expired" placeholder:"MODE"`
+	Sign             string        `help:"When to sign, or to fetch an access token: after a call expired, always, or never." enum:"expired,always,never" default:"expired" placeholder:"MODE"`
+	RESTClient       string        `name:"rest-client" help:"The client_id whose token --sign=always gives to REST calls; the only UUID in --credentials-dir if not given." placeholder:"ID"`
+	MoveAccessToken  bool          `help:"Move access_token from the query, where Marketo ignores it since 31 August 2026, into Authorization." negatable:"" default:"true"`
 	CaptureMaxSize   byteSize      `help:"Bytes of all captures together; the oldest go first." default:"1GiB" placeholder:"SIZE"`
 	CaptureMaxAge    time.Duration `help:"Age of captures." default:"168h" placeholder:"TIME"`
 	CaptureBodyLimit byteSize      `help:"Bytes of a body that are kept." default:"64MiB" placeholder:"SIZE"`
@@ -85,6 +87,7 @@ type settings struct {
 	soap, rest  *url.URL
 	roots       *x509.CertPool
 	credentials *sign.Credentials
+	restClient  string           // "": none
 	authority   *ca.Authority    // nil: no interception
 	noCA        error            // why there is none
 	certificate *tls.Certificate // for --tls-listen; nil: from the authority
@@ -114,6 +117,10 @@ func (f *serveFlags) resolve() (*settings, error) {
 		report(err)
 	} else if f.Sign == string(proxy.SignAlways) {
 		report(errors.New("--sign=always needs keys: set --credentials-dir"))
+	}
+	if err == nil {
+		s.restClient, err = f.chooseClient(s.credentials)
+		report(err)
 	}
 	s.certificate, err = f.ownCertificate()
 	report(err)
@@ -147,6 +154,28 @@ func (f *serveFlags) resolve() (*settings, error) {
 		return nil, usageError{errors.Join(problems...)}
 	}
 	return s, nil
+}
+
+// clientID is the shape of a REST client_id.
+var clientID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// chooseClient returns the client whose token the proxy gives to REST calls. Where nobody asks for it, a choice that is not clear is none.
+func (f *serveFlags) chooseClient(credentials *sign.Credentials) (string, error) {
+	users := credentials.Users()
+	if f.RESTClient != "" {
+		if !slices.Contains(users, f.RESTClient) {
+			return "", fmt.Errorf("--rest-client: there is no secret of %q: put a file of that name into --credentials-dir", f.RESTClient)
+		}
+		return f.RESTClient, nil
+	}
+	clients := slices.DeleteFunc(users, func(user string) bool { return !clientID.MatchString(user) })
+	switch {
+	case len(clients) == 1:
+		return clients[0], nil
+	case len(clients) > 1 && f.Sign == string(proxy.SignAlways):
+		return "", fmt.Errorf("--sign=always: whose token is for REST calls? --credentials-dir has %d clients: choose one with --rest-client", len(clients))
+	}
+	return "", nil
 }
 
 type listenFlag struct{ flag, addr string }

@@ -43,6 +43,15 @@ func TestWrongSettings(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	clients := filepath.Join(dir, "clients")
+	if err := os.Mkdir(clients, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"6f1d2c3b-4a59-4e77-8c21-0d9b1f3e5a70", "6f1d2c3b-4a59-4e77-8c21-0d9b1f3e5a71", "demo17"} {
+		if err := os.WriteFile(filepath.Join(clients, id), []byte("secret-of-it"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		env  []string
@@ -57,6 +66,8 @@ func TestWrongSettings(t *testing.T) {
 		{"not a URL", nil, []string{"--rest-upstream", "h:x:y"}, []string{"--rest-upstream"}},
 		{"several at once", nil, []string{"--instance", "x", "--listen", "y", "--capture-skip", "z", "--upstream-timeout", "0s"}, []string{"--instance", "--listen", "--capture-skip", "--upstream-timeout"}},
 		{"no keys to sign with", nil, []string{"--instance", "123-ABC-456", "--sign", "always"}, []string{"--credentials-dir"}},
+		{"a client without a secret", nil, []string{"--instance", "123-ABC-456", "--rest-client", "x"}, []string{"--rest-client", `"x"`, "--credentials-dir"}},
+		{"two clients", nil, []string{"--instance", "123-ABC-456", "--sign", "always", "--credentials-dir", clients}, []string{"--sign=always", "2 clients", "--rest-client"}},
 		{"no such mode", nil, []string{"--instance", "123-ABC-456", "--sign", "often"}, []string{"--sign", "often"}},
 		{"no such flag", nil, []string{"--frob"}, []string{"--frob"}},
 		{"no such command", nil, []string{"frob"}, []string{"frob"}},
