@@ -72,7 +72,7 @@ func (l *line) complete() bool {
 func (l *line) write(w io.Writer, proxy Proxy) error {
 	l.w = bufio.NewWriterSize(w, 4<<10)
 	e := l.exchange
-	code := classify.Explain(e.Verdict, e.Call.API)
+	code := classify.ExplainCall(e.Verdict, e.Call)
 	head := Capture{
 		ID: e.ID, Time: e.Started.UTC(), API: e.Call.API, Operation: e.Call.Operation, Instance: e.Instance, User: e.Call.User,
 		Outcome: e.Verdict.Outcome, Code: e.Verdict.Code, Message: l.redactor.Text(e.Verdict.Message),

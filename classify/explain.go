@@ -8,14 +8,14 @@ func Explain(v Verdict, api API) Code {
 	if v.Outcome == Success {
 		return Code{API: api}
 	}
+	if Retired(v, api) {
+		return retired
+	}
 	if v.Code != "" {
 		return explainCode(v, api)
 	}
 	c := outcomes[v.Outcome]
 	c.API, c.Class = api, ClassUnknown
-	if v.Outcome == HTTP && api == SOAP {
-		c.Advice = "See who answered (Server header, HTML body): Marketo removed the SOAP API on 31 July 2026, so look for what to call in its place; else a gateway."
-	}
 	return c
 }
 

@@ -27,6 +27,7 @@ func (c *call) settle(v classify.Verdict) {
 	c.settled = true
 	c.finishRequest()
 	ex := c.ex
+	v = classify.Retire(v, c.entry.api, c.entry.upstream.Hostname())
 	if last := ex.Last(); last != nil {
 		last.Verdict = v
 	}
@@ -139,7 +140,7 @@ func (c *call) log() {
 	ex := c.ex
 	level := zapcore.WarnLevel
 	switch {
-	case ex.Verdict.Outcome == classify.Success:
+	case ex.Verdict.Outcome == classify.Success, classify.Retired(ex.Verdict, c.entry.api): // the observer tells of the latter, in bursts
 		level = zapcore.DebugLevel
 	case ex.Verdict.Outcome == classify.Client, ex.Verdict.Outcome == classify.Recovered, ex.Class() == classify.ClassAnswer:
 		level = zapcore.InfoLevel

@@ -210,7 +210,7 @@ func (c *call) unanswered(a *answer, err error) *http.Response {
 	if c.ex.Captured {
 		id = c.ex.ID
 	}
-	resp := ownAnswer(c.in, c.entry.api, f.status, f.reason, id)
+	resp := ownAnswer(c.in, c.entry.api, f.status, c.ex.Verdict.Message, id)
 	if len(c.ex.Attempts) > 1 {
 		resp.Header.Set(headerAttempts, strconv.Itoa(len(c.ex.Attempts)))
 	}

@@ -97,12 +97,12 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 		Version: b.Version, Host: hostName(), Pod: w.env["POD_NAME"], Namespace: w.env["POD_NAMESPACE"],
 	}, int64(c.CaptureBodyLimit), s.credentials.Keys)
 	registry := prometheus.NewRegistry()
-	observer := &losses{log: log, Metrics: metrics.New(registry, metrics.Options{
+	observer := newLosses(log, metrics.New(registry, metrics.Options{
 		Version: b.Version, Revision: b.Revision, GoVersion: b.Go,
 		SOAP:   metrics.Limits{Day: c.SOAPDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
 		REST:   metrics.Limits{Day: c.RESTDayLimit, Window: c.WindowLimit, Concurrent: c.ConcurrentLimit},
 		Stored: func() (bytes, captures int64) { stats := j.Stats(); return stats.Bytes, stats.Records },
-	})}
+	}))
 	p.losses = observer
 	cfg := proxy.Config{
 		SOAP: s.soap, REST: s.rest, Instance: c.Instance, ForwardHosts: c.ForwardHosts, UpstreamCAs: s.roots,
