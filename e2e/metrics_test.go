@@ -34,6 +34,7 @@ var families = map[string]string{
 	"partial_records_total": "counter", "request_duration_seconds": "histogram", "overhead_seconds": "histogram", "requests_in_flight": "gauge",
 	"renewals_total": "counter", "captures_total": "counter", "captures_lost_total": "counter", "capture_stored_bytes": "gauge",
 	"capture_stored": "gauge", "clock_offset_seconds": "gauge", "limit_usage": "gauge", "limit": "gauge", "build_info": "gauge",
+	"soap_callers_total": "counter",
 }
 
 // What alerts and dashboards rely on is there before anything happened.

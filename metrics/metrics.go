@@ -62,6 +62,7 @@ type Metrics struct {
 	duration          *prometheus.HistogramVec // api, operation
 	overhead          prometheus.Histogram
 	clockOffset       prometheus.Gauge
+	callers           *callers
 }
 
 // api is what belongs to one of the two APIs.
@@ -111,10 +112,11 @@ func New(registry *prometheus.Registry, o Options) *Metrics {
 			Namespace: namespace, Name: "clock_offset_seconds",
 			Help: "Clock of Marketo, from the Date of its last answer, minus the clock of this host.",
 		}),
+		callers: newCallers(),
 	}
 	registry.MustRegister(
 		m.requests, m.faults, m.failures, m.operationFailures, m.partialRecords, m.renewals, m.queryTokens, m.lost, m.captures,
-		m.duration, m.overhead, m.clockOffset,
+		m.duration, m.overhead, m.clockOffset, m.callers.total,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("build_info", "Always 1; what was built from what.",

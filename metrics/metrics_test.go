@@ -214,7 +214,7 @@ func TestPromtool(t *testing.T) {
 		"build_info gauge", "capture_stored gauge", "capture_stored_bytes gauge", "captures_lost_total counter", "captures_total counter",
 		"clock_offset_seconds gauge", "failures_total counter", "faults_total counter", "limit gauge", "limit_usage gauge",
 		"operation_failures_total counter", "overhead_seconds histogram", "partial_records_total counter", "renewals_total counter",
-		"request_duration_seconds histogram", "requests_in_flight gauge", "requests_total counter",
+		"request_duration_seconds histogram", "requests_in_flight gauge", "requests_total counter", "soap_callers_total counter",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("metrics\n%q, want\n%q", names, want)

@@ -23,6 +23,9 @@ func (m *Metrics) Finished(e *capture.Exchange) {
 	m.requests.WithLabelValues(a.name, operation).Inc()
 	m.duration.WithLabelValues(a.name, operation).Observe(e.Duration.Seconds())
 	m.overhead.Observe(e.Overhead.Seconds())
+	if a == m.soap {
+		m.callers.count(operation, e)
+	}
 	if e.Renewal != "" {
 		m.renewals.WithLabelValues(a.name, string(e.Renewal)).Inc()
 	}
