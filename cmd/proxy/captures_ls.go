@@ -188,13 +188,31 @@ func classColor(class classify.Class, outcome classify.Outcome) string {
 
 // tally is how many captures have a value in common.
 type tally struct {
-	Value string         `json:"-"`
-	API   classify.API   `json:"api,omitempty"` // for codes, since both APIs number their own
-	Class classify.Class `json:"class,omitempty"`
-	Count int            `json:"count"`
-	First time.Time      `json:"first"`
-	Last  time.Time      `json:"last"`
-	Means string         `json:"meaning,omitempty"`
+	Value     string         `json:"-"`
+	API       classify.API   `json:"api,omitempty"` // for codes, since both APIs number their own, and for users
+	Operation string         `json:"operation,omitempty"`
+	Class     classify.Class `json:"class,omitempty"`
+	Count     int            `json:"count"`
+	First     time.Time      `json:"first"`
+	Last      time.Time      `json:"last"`
+	Means     string         `json:"meaning,omitempty"`
+	REST      string         `json:"rest,omitempty"` // what takes the place of an operation of SOAP
+}
+
+// key is what the captures of one tally have in common.
+func (c *capturesLs) key(s *capture.Stored, value string) tally {
+	key := tally{Value: value}
+	switch c.By {
+	case "code":
+		key.API, key.Class = s.API, s.Class
+		key.Means = classify.Explain(classify.Verdict{Outcome: s.Outcome, Code: s.Code, Message: s.Message}, s.API).Message
+	case "user": // with what each calls: that is what has to be moved from SOAP to REST
+		key.API, key.Operation = s.API, s.Operation
+		if s.API == classify.SOAP {
+			key.REST = classify.RESTCounterpart(s.Operation)
+		}
+	}
+	return key
 }
 
 // fieldOf returns the field that captures are counted by, or nil. Hours are those of a zone.
@@ -231,15 +249,12 @@ func (c *capturesLs) count(w *world, a *capture.Archive, q capture.Query, now ti
 			continue
 		}
 		found++
-		key := tally{Value: field(&s.Capture)}
-		if c.By == "code" {
-			key.API = s.API
-			key.Class, key.Means = s.Class, classify.Explain(classify.Verdict{Outcome: s.Outcome, Code: s.Code, Message: s.Message}, s.API).Message
-		}
+		key := c.key(s, field(&s.Capture))
 		t := counts[key]
 		if t == nil {
-			t = &tally{Value: key.Value, API: key.API, Class: key.Class, Means: key.Means, First: s.Time, Last: s.Time}
-			counts[key] = t
+			begun := key
+			begun.First, begun.Last = s.Time, s.Time
+			t, counts[key] = &begun, &begun
 		}
 		t.Count++
 		if s.Time.Before(t.First) {
@@ -257,7 +272,8 @@ func (c *capturesLs) count(w *world, a *capture.Archive, q capture.Query, now ti
 		if c.By == "hour" {
 			return b.Last.Compare(a.Last)
 		}
-		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Value, b.Value), cmp.Compare(a.API, b.API))
+		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Last.Compare(a.Last), cmp.Compare(a.Value, b.Value), cmp.Compare(a.API, b.API),
+			cmp.Compare(a.Operation, b.Operation))
 	})
 	if c.Limit > 0 && len(rows) > c.Limit {
 		rows = rows[:c.Limit]
@@ -293,12 +309,18 @@ func (c *capturesLs) countTable(out io.Writer, s screen, zone *time.Location, ro
 	if c.By == "hour" {
 		columns[0].title = zoneTitle("HOUR", zone)
 	}
-	if c.By == "code" {
+	switch c.By {
+	case "code":
 		columns = append(columns, column{title: "API"}, column{title: "CLASS"})
+	case "user":
+		columns = append(columns, column{title: "API", spare: 2}, column{title: "OPERATION"})
 	}
-	columns = append(columns, column{title: "COUNT", right: true}, column{title: zoneTitle("FIRST", zone)}, column{title: zoneTitle("LAST", zone)})
-	if c.By == "code" {
+	columns = append(columns, column{title: "COUNT", right: true}, column{title: zoneTitle("FIRST", zone), spare: 1}, column{title: zoneTitle("LAST", zone)})
+	switch c.By {
+	case "code":
 		columns = append(columns, column{title: "MEANING"})
+	case "user":
+		columns = append(columns, column{title: "IN REST"})
 	}
 	t := table{w: out, screen: s, columns: columns, ahead: len(rows)}
 	for _, r := range rows {
@@ -307,13 +329,19 @@ func (c *capturesLs) countTable(out io.Writer, s screen, zone *time.Location, ro
 			value = hour.In(zone).Format("2006-01-02 15:04")
 		}
 		row := []cell{{orDash(value), classColor(r.Class, "")}}
-		if c.By == "code" {
+		switch c.By {
+		case "code":
 			row = append(row, cell{orDash(string(r.API)), ""}, cell{orDash(string(r.Class)), classColor(r.Class, "")})
+		case "user":
+			row = append(row, cell{orDash(string(r.API)), ""}, cell{orDash(r.Operation), ""})
 		}
 		row = append(row, cell{fmt.Sprint(r.Count), bold},
 			cell{r.First.In(zone).Format(time.DateTime), ""}, cell{r.Last.In(zone).Format(time.DateTime), ""})
-		if c.By == "code" {
+		switch c.By {
+		case "code":
 			row = append(row, cell{orDash(r.Means), ""})
+		case "user":
+			row = append(row, cell{orDash(r.REST), ""})
 		}
 		if err := t.add(row...); err != nil {
 			return err

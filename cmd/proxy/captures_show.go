@@ -81,6 +81,9 @@ func (p *page) capture(d *capture.Detail) {
 	p.heading("Capture "+d.ID, bold)
 	p.field("time", d.Time.In(p.zone).Format(showTime))
 	p.field("call", strings.TrimSpace(string(d.API)+" "+d.Operation))
+	if d.API == classify.SOAP {
+		p.field("in REST", classify.RESTCounterpart(d.Operation))
+	}
 	p.field("instance", d.Instance)
 	p.field("user", d.User)
 	p.printf("  %s%s\n", p.screen.paint(dim, fmt.Sprintf("%-12s", "outcome")), p.screen.paint(color, printable(strings.TrimSpace(string(d.Outcome)+" "+d.Code))))
