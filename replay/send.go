@@ -3,13 +3,11 @@ package replay
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,12 +16,10 @@ import (
 
 	"marketo-proxy/classify"
 	"marketo-proxy/decode"
+	"marketo-proxy/identity"
 )
 
-const (
-	maxAnswer = 64 << 20 // bytes of an answer that are read, and of its content
-	maxToken  = 64 << 10
-)
+const maxAnswer = 64 << 20 // bytes of an answer that are read, and of its content
 
 // Send sends the request, once, and reads the answer. It follows no redirect and uses no proxy. An error means that the request did
 // not leave; where it did and no whole answer came, the Answer says so. It blocks for Options.Timeout at most.
@@ -95,44 +91,26 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-// token asks the identity service for an access token, as Adobe documents it: by GET, with the secret in the query.
+// token fetches an access token.
 func (r *Request) token(ctx context.Context) (string, error) {
 	secret, err := r.key(r.User, "client_id")
 	if err != nil {
 		return "", err
 	}
-	query := url.Values{"grant_type": {"client_credentials"}, "client_id": {r.User}, "client_secret": {secret}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.origin+"/identity/oauth/token?"+query.Encode(), http.NoBody)
-	if err != nil {
-		return "", refuse("no token: the target is no URL")
-	}
-	req.Header.Set("Accept", "application/json")
 	transport := r.transport()
 	defer transport.CloseIdleConnections()
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return "", refuse("no token: %s can't be reached: %w", req.URL.Host, reason(ctx, err))
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Token       string `json:"access_token"`
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
-	if err != nil {
-		return "", refuse("no token: %w", reason(ctx, err))
-	}
-	err = json.Unmarshal(body, &answer)
+	token, err := identity.Fetch(ctx, transport, r.origin, r.User, secret)
+	var refused *identity.Refusal
 	switch {
-	case answer.Error != "" || answer.Description != "":
-		why := strings.Trim(answer.Error+": "+answer.Description, ": ")
-		return "", refuse("no token: the identity service answers %d to the client_id %q: %q", resp.StatusCode, r.User, r.Redactor().Text(why))
-	case resp.StatusCode != http.StatusOK || err != nil || answer.Token == "":
-		return "", refuse("no token: the identity service answers %d to the client_id %q, without a token", resp.StatusCode, r.User)
+	case errors.As(err, &refused) && refused.Reason != "":
+		return "", refuse("no token: the identity service answers %d to the client_id %q: %q", refused.Status, r.User, r.Redactor().Text(refused.Reason))
+	case errors.As(err, &refused):
+		return "", refuse("no token: the identity service answers %d to the client_id %q, without a token", refused.Status, r.User)
+	case err != nil:
+		return "", refuse("no token: %s can't be reached: %w", r.URL.Host, reason(ctx, err))
 	}
-	r.Secrets = append(r.Secrets, answer.Token)
-	return answer.Token, nil
+	r.Secrets = append(r.Secrets, token.Value)
+	return token.Value, nil
 }
 
 // lost notes that no whole answer came.
