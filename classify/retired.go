@@ -10,7 +10,7 @@ const retiredNotice = "Adobe switched the SOAP API off on 31 July 2026"
 // API do is not documented, so no difference is made between a name that is gone, a refusal, HTTP 404 or 410, and a page.
 // Explain knows such a verdict by its message.
 func Retire(v Verdict, api API, host string) Verdict {
-	if v.Outcome != Success && api == SOAP && unserved(v) && isSOAPHost(host) {
+	if v.Outcome != Success && api == SOAP && unserved(v) && SOAPHost(host) {
 		v.Message = retiredNotice + " (" + v.Message + ")"
 	}
 	return v
@@ -21,8 +21,8 @@ func Retired(v Verdict, api API) bool {
 	return api == SOAP && strings.HasPrefix(v.Message, retiredNotice)
 }
 
-// isSOAPHost tells whether a host was one of the SOAP API: 123-ABC-456.mktoapi.com, and na-c.marketo.com before that.
-func isSOAPHost(host string) bool {
+// SOAPHost tells whether a host was one of Marketo's for the SOAP API: 123-ABC-456.mktoapi.com, and na-c.marketo.com before that.
+func SOAPHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return strings.HasSuffix(host, ".mktoapi.com") || strings.HasSuffix(host, ".marketo.com")
 }

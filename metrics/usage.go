@@ -39,12 +39,15 @@ type bucket struct {
 	calls int
 }
 
-func newUsage(now func() time.Time) *usage {
+func newUsage(now func() time.Time) *usage { return &usage{now: now, zone: QuotaZone()} }
+
+// QuotaZone is the zone whose days Marketo's daily limit is for.
+func QuotaZone() *time.Location {
 	zone, err := time.LoadLocation(quotaZone)
 	if err != nil {
 		panic("metrics: " + err.Error()) // can't be: time/tzdata has it
 	}
-	return &usage{now: now, zone: zone}
+	return zone
 }
 
 func (u *usage) begin() {

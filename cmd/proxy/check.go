@@ -10,18 +10,29 @@ import (
 	"net/url"
 	"time"
 
+	"marketo-proxy/classify"
 	"marketo-proxy/journal"
 )
 
 type checkCommand struct {
 	serveFlags
+	Usage bool `help:"Ask Marketo in place of all this, as --rest-client, what REST calls it counted today, and what errors."`
+	JSON  bool `name:"json" help:"With --usage: one JSON object."`
 }
 
 // maxClockError is how far the local clock may be off before signatures are in danger.
 const maxClockError = 30 * time.Second
 
+const soapIsGone = "Adobe switched the SOAP API off on 31 July 2026, so calls to it will fail, and be captured with what to call in REST"
+
 // Run reports every problem, not only the first.
 func (c *checkCommand) Run(w *world) error {
+	switch {
+	case c.Usage:
+		return c.usage(w)
+	case c.JSON:
+		return usageError{errors.New("--json goes with --usage only")}
+	}
 	ok := func(format string, args ...any) { fmt.Fprintf(w.stdout, "ok    "+format+"\n", args...) }
 	var problems []error
 	bad := func(err error) {
@@ -59,7 +70,12 @@ func (c *checkCommand) Run(w *world) error {
 		ok("%s: %s is free", listen.flag, listen.addr)
 	}
 	if s != nil && s.soap != nil {
-		bad(c.reach(w, "soap", s.soap, s, ok))
+		err := c.reach(w, "soap", s.soap, s, ok)
+		if err != nil && s.rest != nil && classify.SOAPHost(s.soap.Hostname()) {
+			fmt.Fprintf(w.stdout, "note  %s: %v\n", soapIsGone, err) // serve works for REST
+		} else {
+			bad(err)
+		}
 	}
 	if s != nil && s.rest != nil {
 		bad(c.reach(w, "rest", s.rest, s, ok))
