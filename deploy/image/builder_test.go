@@ -28,7 +28,7 @@ type builder struct {
 func newBuilder(t *testing.T) *builder {
 	for _, tool := range []string{"buildah", "busybox", "unshare", "setpriv"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%v: apt-get install buildah crun busybox-static util-linux", err)
+			t.Fatalf("%v: apt-get install buildah busybox-static util-linux", err)
 		}
 	}
 	b := &builder{t, t.TempDir()}
