@@ -118,7 +118,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 
 	err = errors.Join(
 		p.listen("listen", c.Listen, p.doors, nil, false),
-		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors), false),
+		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors, log), false),
 		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
 		p.listen("admin-listen", c.AdminListen, admin.New(c.adminOptions(w, s)), nil, true),
 	)
@@ -147,11 +147,21 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	return p, nil
 }
 
-func serverTLS(s *settings, doors *proxy.Proxy) *tls.Config {
+func serverTLS(s *settings, doors *proxy.Proxy, log *zap.Logger) *tls.Config {
+	config := doors.TLSConfig()
 	if s.certificate != nil {
-		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*s.certificate}, NextProtos: []string{"http/1.1"}}
+		report := func(err error) {
+			if err != nil {
+				log.Warn("the certificate could not be read, the last good one stays", zap.Error(err))
+				return
+			}
+			log.Info("certificate reloaded")
+		}
+		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.certificate.current(time.Now(), report), nil
+		}
 	}
-	return doors.TLSConfig()
+	return config
 }
 
 // listen opens the listener of a flag; an empty address is none.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -87,10 +86,10 @@ type settings struct {
 	soap, rest  *url.URL
 	roots       *x509.CertPool
 	credentials *sign.Credentials
-	restClient  string           // "": none
-	authority   *ca.Authority    // nil: no interception
-	noCA        error            // why there is none
-	certificate *tls.Certificate // for --tls-listen; nil: from the authority
+	restClient  string        // "": none
+	authority   *ca.Authority // nil: no interception
+	noCA        error         // why there is none
+	certificate *certificate  // for --tls-listen; nil: from the authority
 	skip        map[string]bool
 	adminToken  string
 }
@@ -270,18 +269,14 @@ func (f *upstreamFlags) trust() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (f *serveFlags) ownCertificate() (*tls.Certificate, error) {
+func (f *serveFlags) ownCertificate() (*certificate, error) {
 	if f.TLSCert == "" && f.TLSKey == "" {
 		return nil, nil
 	}
 	if f.TLSCert == "" || f.TLSKey == "" {
 		return nil, errors.New("--tls-cert and --tls-key go together")
 	}
-	pair, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-cert: %w", err)
-	}
-	return &pair, nil
+	return openCertificate(f.TLSCert, f.TLSKey)
 }
 
 func readToken(file string) (string, error) {
