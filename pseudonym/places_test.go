@@ -108,6 +108,8 @@ var places = []struct {
 	{"outside of elements", "", `<a/>§`, []string{"<a/>"}},
 	{"instruction", "", `<?xml version="1.0"?><?note §?><!DOCTYPE a [<!ENTITY e "§">]><a b="c">&e;` +
 		`</a>`, []string{`<?xml version="1.0"?>`}},
+	{"old HTML", "", "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><p>§</p></html>", []string{"//DTD HTML 2.0//EN\">\n<html>"}},
+	{"a declaration of its own", "", `<!DOCTYPE § "§"><?xml version="1.0" §="§"?><a/>`, []string{"<a/>"}},
 	{"tags that do not match", "", `<includeAttributes><a></b></x></includeAttributes><stringItem>§</stringItem>`, nil},
 	{"a quote left open", "", `<a b="c><attrValue>§</attrValue></a>`, nil},
 	{"a byte order mark", "", "\ufeff<id>7</id><a>§</a>", []string{"\ufeff<id>7</id>"}},

@@ -3,6 +3,7 @@ package pseudonym
 import (
 	"bytes"
 	"hash/fnv"
+	"regexp"
 
 	"marketo-proxy/xmlscan"
 )
@@ -257,12 +258,16 @@ func (x *xmlBody) declaration() {
 const htmlType = "<!doctype html"
 
 func isPlainDeclaration(raw []byte) bool {
-	if len(raw) > 256 {
-		return false
-	}
-	return bytes.HasPrefix(raw, []byte("<?xml ")) ||
-		len(raw) > 9 && bytes.EqualFold(raw[:9], []byte("<!doctype")) && bytes.IndexByte(raw, '[') < 0 && bytes.IndexByte(raw, '@') < 0
+	return len(raw) <= 256 && (xmlDeclaration.Match(raw) || htmlDeclaration.Match(raw))
 }
+
+// These say nothing but what a document is.
+var (
+	xmlDeclaration = regexp.MustCompile(`^<\?xml\s+version\s*=\s*["'][0-9.]+["'](\s+encoding\s*=\s*["'][A-Za-z0-9._-]+["'])?` +
+		`(\s+standalone\s*=\s*["'](yes|no)["'])?\s*\?>$`)
+	htmlDeclaration = regexp.MustCompile(`(?i)^<!doctype\s+html(\s+public\s+"-//(W3C|IETF)//DTD [A-Z0-9. ]+//EN"` +
+		`(\s+"https?://www\.w3\.org/[A-Za-z0-9/._-]+")?)?\s*>$`)
+)
 
 // escape appends text as it may stand in an element or, in quotes of either kind, in an attribute.
 func (x *xmlBody) escape(dst, text []byte) []byte {
