@@ -124,10 +124,11 @@ func (s *sniffer) sniff() masker {
 	case text[0] == '{', text[0] == '[', text[0] == '"' && strings.Contains(s.contentType, "json"):
 		return newJSON(s.m, s.out)
 	case bytes.HasPrefix(b, []byte("--")) && s.depth < maxParts:
-		if line, _, ok := bytes.Cut(b, []byte("\n")); ok {
-			if boundary := bytes.TrimRight(line, "\r \t"); len(boundary) > 2 && len(boundary) <= 72 {
-				return newMultipart(s.m, s.out, boundary, s.depth)
-			}
+		line, rest, _ := bytes.Cut(b, []byte("\n"))
+		known := strings.HasPrefix(s.contentType, "multipart/") ||
+			bytes.EqualFold(rest[:min(len(rest), len("content-"))], []byte("content-"))
+		if boundary := bytes.TrimRight(line, "\r \t"); known && isBoundary(boundary) {
+			return newMultipart(s.m, s.out, boundary, s.depth)
 		}
 	case strings.Contains(s.contentType, "x-www-form-urlencoded"), isForm(b):
 		return newForm(s.m, s.out)

@@ -33,6 +33,13 @@ type partHeader struct {
 	encoded     bool // base64 or the like
 }
 
+// isBoundary tells a delimiter, of characters that RFC 2046, section 5.1.1 allows.
+func isBoundary(b []byte) bool {
+	return len(b) > 2 && len(b) <= 72 && all(b, func(c byte) bool {
+		return isLetter(c) || isDigit(c) || bytes.IndexByte([]byte("'()+_,-./:=? "), c) >= 0
+	})
+}
+
 func newMultipart(m *Masker, out *filter, delimiter []byte, depth int) *multipartBody {
 	return &multipartBody{m: m, out: out, depth: depth, delimiter: append([]byte("\n"), delimiter...), line: value{m: m}}
 }

@@ -160,6 +160,7 @@ var places = []struct {
 	{"form", "application/x-www-form-urlencoded", "_method=GET&filterType=email&filterValues=§,a%40b.de&batchSize=300&other=§+§", []string{"filterType=email", "batchSize=300"}},
 	{"upload", "multipart/form-data; boundary=b1", upload, []string{`name="format"` + "\r\n\r\ncsv\r\n", "email,firstName,lastName\r\n", ".csv\"", "--b1--"}},
 	{"upload, encoded", "", "--b1\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: base64\r\n\r\n§\r\n--b1--", []string{strings.TrimSpace(BinaryNote)}},
+	{"text like multipart", "", "--§\n\nregards", nil},
 	{"text", "text/plain", "Lead § was not found\nat §.\n", []string{"Lead ", " was not found\n"}},
 	{"binary", "application/octet-stream", "§\x00", []string{BinaryNote}},
 	{"no UTF-8", "text/plain", "§ \xff\xfe", []string{BinaryNote}},
