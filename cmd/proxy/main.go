@@ -61,6 +61,7 @@ type cli struct {
 	Emulate  emulateCommand  `cmd:"" help:"Run a stand-in for a Marketo instance that fails on demand."`
 	Captures capturesCommand `cmd:"" help:"Read the captures on disk, also while the proxy runs."`
 	Replay   replayCommand   `cmd:"" help:"Send a captured request again with a fresh credential, and compare the two answers."`
+	Ticket   ticketCommand   `cmd:"" help:"Write one zip for a support ticket, personal data masked."`
 	Codes    codesCommand    `cmd:"" help:"Explain Marketo's error codes."`
 	Check    checkCommand    `cmd:"" help:"Check the configuration of serve, and whether Marketo can be reached."`
 	CA       caCommand       `cmd:"" name:"ca" help:"Print the public certificate of the interception CA."`
