@@ -375,6 +375,36 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
+// FuzzBody holds contents that no journal can have, but a filter between journal and archive, against the rules.
+func FuzzBody(f *testing.F) {
+	f.Add([]byte("<a>\xff\"</a>"), false)
+	f.Add([]byte("\xe2\x82"), false)
+	f.Add([]byte("\xe2\x82\x00"), true)
+	f.Fuzz(func(t *testing.T, content []byte, binary bool) {
+		c := sample()
+		for i := range c.Attempts {
+			c.Attempts[i].Request.Body = capture.BodyLine{Size: 1}
+		}
+		c.Attempts[0].Response.Body.Base64 = nil
+		if binary {
+			c.Attempts[0].Response.Body.Base64 = []byte{}
+		}
+		var out bytes.Buffer
+		w := NewWriter(&out, Creator{"n", "v"})
+		err := w.Add(&c, func(int, capture.Side) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil })
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		text := check(t, out.Bytes())[0].object("response").object("content").str("text")
+		if want := strings.ToValidUTF8(string(content), ""); !binary && want == string(content) && text != want {
+			t.Fatalf("%q became %q", content, text)
+		}
+		if binary && text != base64.StdEncoding.EncodeToString(content) {
+			t.Fatalf("%q became %q", content, text)
+		}
+	})
+}
+
 func TestQueryEscapes(t *testing.T) {
 	v := url.Values{"q": {"a&b=c", "ü"}}
 	got := query("https://x/?" + v.Encode() + "#part")

@@ -144,7 +144,8 @@ func (h *Writer) end(c *capture.Capture, attempt int, side capture.Side, err err
 	return err
 }
 
-// text writes the field "text" and returns how many bytes of content it has. The error is that of reading.
+// text writes the field "text" and returns how many bytes of content it says; bytes that are no UTF-8 are replaced, and the replacement
+// counts. The error is that of reading.
 func (h *Writer) text(open Bodies, attempt int, side capture.Side, binary bool) (size int64, err error) {
 	h.raw(`,"text":"`)
 	defer h.raw(`"`)
@@ -153,26 +154,16 @@ func (h *Writer) text(open Bodies, attempt int, side capture.Side, binary bool) 
 		return 0, err
 	}
 	defer body.Close()
-	counted := &counter{r: body}
-	var dst io.WriteCloser
-	if binary {
-		dst = base64.NewEncoder(base64.StdEncoding, escaper{h})
-	} else {
-		dst = transform.NewWriter(escaper{h}, runes.ReplaceIllFormed())
+	out := &escaper{h: h}
+	if !binary {
+		dst := transform.NewWriter(out, runes.ReplaceIllFormed())
+		_, err = io.Copy(dst, body)
+		err = errors.Join(err, dst.Close())
+		return out.n, err
 	}
-	_, err = io.Copy(dst, counted)
-	return counted.n, errors.Join(err, dst.Close())
-}
-
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
+	dst := base64.NewEncoder(base64.StdEncoding, out)
+	size, err = io.Copy(dst, body)
+	return size, errors.Join(err, dst.Close())
 }
 
 func (h *Writer) raw(s string) {
@@ -202,9 +193,13 @@ func (h *Writer) begin(v any) {
 
 // escaper escapes UTF-8 for the inside of a JSON string. It never fails: an error of the stream is kept by the Writer, and is not
 // to be mistaken for one of the body.
-type escaper struct{ h *Writer }
+type escaper struct {
+	h *Writer
+	n int64 // bytes that were escaped
+}
 
-func (e escaper) Write(p []byte) (int, error) {
+func (e *escaper) Write(p []byte) (int, error) {
+	e.n += int64(len(p))
 	if e.h.err == nil {
 		e.h.err = jsonscan.Escape(e.h.w, p)
 	}
