@@ -85,46 +85,37 @@ func (e *exchange) body(attempt int, side capture.Side) (io.ReadCloser, error) {
 	return e.b.masker.Body(e.types[p], whole), nil
 }
 
-// cutter ends after some bytes, but not within the word that stands for a secret: a part of it would look like a secret.
+// cutter ends after some bytes, where a line, an element or a member ends if there is one near: half a value could look like a secret.
 type cutter struct {
 	r    *bufio.Reader
 	left int64
 	cut  func() // called if something was left out
-	tail []byte // the last bytes that were read
+	near bool   // the end is known
 }
 
 func (c *cutter) Read(p []byte) (int, error) {
-	if c.left == 0 {
-		c.left = int64(c.restOfMarker())
-	}
-	if c.left == 0 {
-		_, err := c.r.Peek(1)
-		if err == nil {
+	far := c.left - int64(c.r.Size()-1)
+	if far <= 0 && !c.near {
+		c.near = true
+		next, err := c.r.Peek(int(c.left) + 1)
+		switch {
+		case err == nil:
 			c.cut()
-			err = io.EOF
+			c.left = int64(bytes.LastIndexAny(next[:c.left], "\n>,&")) + 1
+		case err != io.EOF:
+			return 0, err
 		}
-		return 0, err
 	}
-	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	most := c.left
+	if !c.near {
+		most = far
+	}
+	n, err := c.r.Read(p[:min(int64(len(p)), most)])
 	c.left -= int64(n)
-	const most = len(redact.Marker) - 1
-	c.tail = append(c.tail, p[max(0, n-most):n]...)
-	c.tail = c.tail[max(0, len(c.tail)-most):]
 	return n, err
-}
-
-// restOfMarker is how many bytes of the marker follow, if its beginning came last.
-func (c *cutter) restOfMarker() int {
-	for k := len(redact.Marker) - 1; k > 0; k-- {
-		if !bytes.HasSuffix(c.tail, []byte(redact.Marker[:k])) {
-			continue
-		}
-		rest := redact.Marker[k:]
-		if next, _ := c.r.Peek(len(rest)); string(next) == rest {
-			return len(rest)
-		}
-	}
-	return 0
 }
 
 // exchange writes the files of an exchange, each message as it went over the wire and its body alone.
@@ -209,7 +200,7 @@ func (b *builder) missBody(e *exchange, p place, line capture.BodyLine, size int
 	case lost != nil:
 		b.miss(e.ID, "%s: damaged from byte %d on: %s", what, size, b.text(lost.Error()))
 	case e.cut[p]:
-		b.miss(e.ID, "%s: cut after %d bytes for the size of the ticket", what, e.limit)
+		b.miss(e.ID, "%s: cut after %d bytes for the size of the ticket", what, size)
 	case line.Truncated && !e.oversized(line):
 		b.miss(e.ID, "%s: not whole as captured (%d bytes on the wire)", what, line.Size)
 	}

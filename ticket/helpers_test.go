@@ -93,9 +93,29 @@ func healed(n int) capture.Capture {
 	return c
 }
 
-func change(c capture.Capture, by func(*capture.Capture)) capture.Capture {
-	by(&c)
-	return c
+// change changes a copy.
+func change(c capture.Capture, by func(*capture.Capture)) (changed capture.Capture) {
+	line, err := json.Marshal(c)
+	if err != nil {
+		panic(err)
+	}
+	if err := json.Unmarshal(line, &changed); err != nil {
+		panic(err)
+	}
+	by(&changed)
+	return changed
+}
+
+// encoded is the line of a capture, as the proxy writes it.
+func encoded(t testing.TB, c capture.Capture) []byte {
+	t.Helper()
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(c); err != nil {
+		t.Fatal(err)
+	}
+	return line.Bytes()
 }
 
 // dirOf is a journal of captures.
@@ -107,13 +127,7 @@ func dirOf(t testing.TB, captures ...capture.Capture) string {
 		t.Fatal(err)
 	}
 	for _, c := range captures {
-		var line bytes.Buffer
-		enc := json.NewEncoder(&line)
-		enc.SetEscapeHTML(false) // as the proxy writes them
-		if err := enc.Encode(c); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-j.Append(journal.Record{Line: line.Bytes()}); err != nil {
+		if err := <-j.Append(journal.Record{Line: encoded(t, c)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/redact"
 )
 
 // summary writes SUMMARY.md: the sections by what support can do about them, each to be understood alone.
@@ -26,8 +27,8 @@ func (b *builder) summary(w io.Writer) error {
 		s.section(g)
 	}
 	s.about()
-	_, err := w.Write(s.out.Bytes())
-	return err
+	// Put together, what each part could not be might look like a secret's place.
+	return redact.New(b.o.Secrets...).Body(w, &s.out)
 }
 
 type summary struct {

@@ -1,0 +1,8 @@
+//go:build !race
+
+package ticket
+
+const (
+	underRace  = false
+	raceFactor = 1
+)

@@ -1,0 +1,8 @@
+//go:build race
+
+package ticket
+
+const (
+	underRace  = true
+	raceFactor = 10
+)
