@@ -32,7 +32,7 @@ type ticketCommand struct {
 	PerCode   int      `help:"Exchanges of each code: the first, the last and evenly between." default:"20" placeholder:"N"`
 	MaxSize   byteSize `help:"Bytes of all files in the zip together: exchanges are left out first, then bodies are cut." default:"20MiB" placeholder:"SIZE"`
 	Unmasked  bool     `help:"Leave personal data as it is. Secrets are never written."`
-	EncryptTo []string `help:"Encrypt with age to these recipients, or to those in @FILE." placeholder:"RECIPIENT,…"`
+	EncryptTo *string  `help:"Encrypt with age to these recipients, or to those in @FILE." placeholder:"RECIPIENT,…"`
 }
 
 // Run writes the ticket; a file gets its name only when it is whole and was read back.
@@ -94,8 +94,10 @@ func (c *ticketCommand) options(w *world) (o ticket.Options, err error) {
 	case c.MaxSize < ticket.MinSize:
 		return o, usageError{fmt.Errorf("--max-size: %s is too little for a ticket: give at least %s", c.MaxSize, byteSize(ticket.MinSize))}
 	}
-	if o.Recipients, err = recipients(c.EncryptTo); err != nil {
-		return o, usageError{fmt.Errorf("--encrypt-to: %w", err)}
+	if c.EncryptTo != nil { // an empty one, as of an unset variable, must not make a plain ticket
+		if o.Recipients, err = recipients(strings.Split(*c.EncryptTo, ",")); err != nil {
+			return o, usageError{fmt.Errorf("--encrypt-to: %w", err)}
+		}
 	}
 	if o.Secrets, err = c.secrets(); err != nil {
 		return o, usageError{err}
@@ -153,7 +155,7 @@ func (c *ticketCommand) path(t *ticket.Ticket, now time.Time) (string, error) {
 		instance := strings.Trim(noName.ReplaceAllString(t.Report.Instances[0], "-"), "-.")
 		path = fmt.Sprintf("marketo-ticket-%s-%s.zip", cmp.Or(instance, "unknown"), now.UTC().Format("20060102T150405Z"))
 	}
-	if len(c.EncryptTo) > 0 && !strings.HasSuffix(path, ".age") {
+	if c.EncryptTo != nil && !strings.HasSuffix(path, ".age") {
 		path += ".age"
 	}
 	if c.Output == "" {
@@ -253,7 +255,7 @@ func (c *ticketCommand) summarize(out io.Writer, path string, size int64, r *tic
 	switch {
 	case useful == 0:
 		fmt.Fprintln(out, "next:    do not send it: support can't help with any of these")
-	case len(c.EncryptTo) > 0:
+	case c.EncryptTo != nil:
 		fmt.Fprintln(out, "next:    give it to whom it is encrypted to; SUMMARY.md in it is ready to paste into the case")
 	default:
 		fmt.Fprintf(out, "next:    paste SUMMARY.md into the case and attach the zip:  unzip -p %s SUMMARY.md\n", shellQuote(path))
