@@ -66,12 +66,14 @@ func (g *group) verdict(now time.Time) (useless bool, advice string) {
 		return true, "Nothing failed for the application: the proxy renewed the credential, and the second attempt succeeded. " +
 			"If it happens often, see how long the application keeps a signature or token, and check its clock."
 	case classify.Client:
-		return true, fmt.Sprintf("The application closed the connection before it had the whole answer; the longest of these calls had taken %s by then. %s",
+		return true, fmt.Sprintf("The application closed the connection before it had the whole answer; the longest of these "+
+			"calls had taken %s by then. %s",
 			milliseconds(g.longest), advice)
 	case classify.Partial:
 		return true, advice
 	case classify.Transport:
-		return false, "Run `marketo-proxy check` where the proxy runs: a ticket helps only if name, connection and TLS are well from there."
+		return false, "Run `marketo-proxy check` where the proxy runs: a ticket helps only if name, connection and TLS are " +
+			"well from there."
 	}
 	switch g.explained.Class {
 	case classify.ClassQuota:
@@ -103,10 +105,12 @@ func (g *group) quota(now time.Time) string {
 func (g *group) throttled() string {
 	switch g.kind.code {
 	case "20023", "606":
-		return fmt.Sprintf("In the worst 20 s, %s captured. Marketo allows 100 in 20 s, whether they fail or not, to all clients of the instance together. ",
+		return fmt.Sprintf("In the worst 20 s, %s captured. Marketo allows 100 in 20 s, whether they fail or not, to all "+
+			"clients of the instance together. ",
 			calls(mostWithin(g.calls, 20*time.Second), "rejected call was", "rejected calls were"))
 	case "20024", "615":
-		return fmt.Sprintf("At most %s in flight at once. Marketo works on 10 calls at once, whether they fail or not, for all clients of the instance together. ",
+		return fmt.Sprintf("At most %s in flight at once. Marketo works on 10 calls at once, whether they fail or not, for all "+
+			"clients of the instance together. ",
 			calls(mostAtOnce(g.calls), "captured call was", "captured calls were"))
 	}
 	return ""
@@ -118,15 +122,18 @@ func (g *group) renew() (useless bool, advice string) {
 	n := func(r capture.Renewal) int { return g.renewals.counts[string(r)] }
 	switch {
 	case known && offset.Abs() > clockOff:
-		return true, fmt.Sprintf("The clock of the proxy's host is %s Marketo's: set it right (NTP), and look at the clock of the host that signs.", aheadOf(-offset))
+		return true, fmt.Sprintf("The clock of the proxy's host is %s Marketo's: set it right (NTP), and look at the clock of "+
+			"the host that signs.", aheadOf(-offset))
 	case n(capture.RenewalFailed) > 0:
-		return false, "The proxy's own, fresh credential was rejected too: check that the key in --credentials-dir is the one in Marketo's Admin."
+		return false, "The proxy's own, fresh credential was rejected too: check that the key in --credentials-dir is the one " +
+			"in Marketo's Admin."
 	case n(capture.BadSignature) > 0:
 		return true, "The signature in the request does not fit the key that the proxy has for this user: one of the two is wrong."
 	case n(capture.RenewalDisabled) > 0:
 		return true, "The proxy is told never to sign (--sign=never); with --sign=expired it heals such calls."
 	case n(capture.UnsupportedBody) > 0:
-		return true, "The proxy could not renew a credential in these requests: no header for it was found, or the body was too large to be kept. Let the application renew it before each call."
+		return true, "The proxy could not renew a credential in these requests: no header for it was found, or the body was " +
+			"too large to be kept. Let the application renew it before each call."
 	}
 	return true, g.explained.Advice
 }

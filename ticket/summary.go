@@ -262,6 +262,8 @@ func (s *summary) asked(g *group) {
 		ids = " (requestIds above)"
 	}
 	switch {
+	case g.kind.outcome == classify.Transport && neverSent(&g.answers):
+		add("No connection to Marketo came about (see the message). Was the endpoint to be reached at these times, and from our address?")
 	case g.kind.outcome == classify.Transport:
 		add("Did these calls%s reach Marketo, and was an answer sent? Was there a disturbance of the network or a gateway at these times?", ids)
 	case g.kind.outcome == classify.HTTP, g.kind.outcome == classify.Malformed:
@@ -275,6 +277,9 @@ func (s *summary) asked(g *group) {
 		add("What failed on Marketo's side in these calls%s, and is it still going on?", ids)
 	}
 	for _, name := range g.operations.sorted() {
+		if neverSent(&g.answers) {
+			break
+		}
 		if classify.Writes(g.kind.api, name) {
 			add("%s writes: did any of the failed calls take effect all the same? Can they be sent again as they are?", s.name(name))
 			break
@@ -286,6 +291,17 @@ func (s *summary) asked(g *group) {
 		s.printf("%d. %s\n", i+1, question)
 	}
 	s.printf("\n")
+}
+
+// neverSent tells that no call can have taken effect: by the proxy's own words, none got a connection.
+func neverSent(answers *tally) bool {
+	for answer := range answers.counts {
+		kind, _, _ := strings.Cut(answer, ":")
+		if kind != "refused" && kind != "dns" && kind != "tls" {
+			return false
+		}
+	}
+	return answers.others == 0
 }
 
 // about says how far what stands above can be trusted.

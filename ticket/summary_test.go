@@ -83,7 +83,10 @@ func TestUseless(t *testing.T) {
 		"healed":               {[]capture.Capture{healed(1)}, time.Hour, false, "Nothing failed for the application"},
 		"client":               {[]capture.Capture{change(lost(1), func(c *capture.Capture) { c.Outcome = classify.Client })}, time.Hour, false, "the longest of these calls had taken 1.2 s"},
 		"transport":            {[]capture.Capture{lost(1)}, time.Hour, true, "Did these calls reach Marketo"},
-		"unknown code":         {[]capture.Capture{soap(1, "20112", classify.ClassUnknown, "New (20112)")}, time.Hour, true, "What does code 20112 mean"},
+		"refused": {[]capture.Capture{change(lost(1), func(c *capture.Capture) {
+			c.API, c.Operation, c.Attempts[0].Error = classify.REST, "syncLeadUsingPOST", "refused: the connection to Marketo was refused"
+		})}, time.Hour, true, "1. No connection to Marketo came about (see the message). Was the endpoint to be reached at these times, and from our address?\n2. What can we change"},
+		"unknown code": {[]capture.Capture{soap(1, "20112", classify.ClassUnknown, "New (20112)")}, time.Hour, true, "What does code 20112 mean"},
 		"gateway": {[]capture.Capture{change(soap(1, "", classify.ClassUnknown, "502 Bad Gateway"), func(c *capture.Capture) { c.Outcome = classify.HTTP })},
 			time.Hour, true, "Which system on your side"},
 	} {
