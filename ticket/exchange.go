@@ -14,11 +14,12 @@ import (
 // exchange is a capture as it goes into the ticket: masked, with bodies that are masked and cut as they are read.
 type exchange struct {
 	*capture.Detail
-	b      *builder
-	limit  int64 // of each body; 0: none
-	types  map[place]string
-	binary map[place]bool
-	cut    map[place]bool // bodies of which the limit left out something
+	b       *builder
+	limit   int64 // of each body; 0: none
+	types   map[place]string
+	binary  map[place]bool
+	partial map[place]bool // bodies that were not captured whole
+	cut     map[place]bool // bodies of which the limit left out something
 }
 
 type place struct {
@@ -28,11 +29,12 @@ type place struct {
 
 // newExchange masks d, but not its bodies.
 func (b *builder) newExchange(d *capture.Detail) *exchange {
-	e := &exchange{Detail: d, b: b, types: map[place]string{}, binary: map[place]bool{}, cut: map[place]bool{}}
+	e := &exchange{Detail: d, b: b, types: map[place]string{}, binary: map[place]bool{}, partial: map[place]bool{}, cut: map[place]bool{}}
 	bodies := 0
 	e.each(func(p place, headers []capture.HeaderLine, body *capture.BodyLine) {
 		e.types[p] = field(headers, "Content-Type") // as it was: its boundary may be masked
 		e.binary[p] = body.Base64 != nil
+		e.partial[p] = body.Truncated
 		bodies++
 	})
 	if b.limit > 0 {
@@ -42,16 +44,13 @@ func (b *builder) newExchange(d *capture.Detail) *exchange {
 		b.masker.Capture(&d.Capture)
 	}
 	e.each(func(p place, _ []capture.HeaderLine, body *capture.BodyLine) {
-		body.Truncated = body.Truncated || e.oversized(*body)
+		body.Truncated = body.Truncated || e.limit > 0 && body.Size > e.limit // as far as it is known before reading
 		if b.masker != nil {
 			body.Base64 = nil // the masker makes text of it
 		}
 	})
 	return e
 }
-
-// oversized tells, as far as it is known before reading, that the limit cuts a body.
-func (e *exchange) oversized(line capture.BodyLine) bool { return e.limit > 0 && line.Size > e.limit }
 
 // each visits the messages that there are, in their order.
 func (e *exchange) each(visit func(place, []capture.HeaderLine, *capture.BodyLine)) {
@@ -201,7 +200,7 @@ func (b *builder) missBody(e *exchange, p place, line capture.BodyLine, size int
 		b.miss(e.ID, "%s: damaged from byte %d on: %s", what, size, b.text(lost.Error()))
 	case e.cut[p]:
 		b.miss(e.ID, "%s: cut after %d bytes for the size of the ticket", what, size)
-	case line.Truncated && !e.oversized(line):
+	case e.partial[p]:
 		b.miss(e.ID, "%s: not whole as captured (%d bytes on the wire)", what, line.Size)
 	}
 	if e.binary[p] && b.masker != nil && lost == nil {
