@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -75,19 +76,19 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/captures/"+d.ID, http.StatusSeeOther) // one address for each
 		return
 	}
-	s.show(w, r, http.StatusOK, "capture.html", strings.TrimSpace(d.Code+" "+d.Operation), s.newCapturePage(d))
+	s.show(w, r, http.StatusOK, "capture.html", pretty.Line(strings.TrimSpace(d.Code+" "+d.Operation)), s.newCapturePage(d))
 }
 
 func (s *Server) newCapturePage(d *capture.Detail) capturePage {
 	code := classify.Explain(classify.Verdict{Outcome: d.Outcome, Code: d.Code, Message: d.Message}, d.API)
 	p := capturePage{
-		ID: d.ID, Code: d.Code, Name: code.Message, Tone: tone(d.Class, d.Outcome), Began: d.Time,
+		ID: d.ID, Code: pretty.Line(d.Code), Name: code.Message, Tone: tone(d.Class, d.Outcome), Began: d.Time,
 		Message: pretty.Line(d.Message), Ticket: s.options.Ticket != nil,
 	}
 	if p.Code == "" {
-		p.Code = string(d.Outcome)
+		p.Code = pretty.Line(string(d.Outcome))
 	} else {
-		p.CodeAddress = "/codes?q=" + d.Code
+		p.CodeAddress = "/codes?q=" + url.QueryEscape(d.Code)
 	}
 	complete := ""
 	if !d.Complete {
@@ -171,7 +172,7 @@ func (p *capturePage) records(d *capture.Detail) {
 func newAttemptView(d *capture.Detail, i int) attemptView {
 	a := &d.Attempts[i]
 	view := attemptView{
-		Number: i + 1, Of: len(d.Attempts), Result: strings.TrimSpace(string(a.Outcome) + " " + a.Code), Began: a.Started, Error: pretty.Line(a.Error),
+		Number: i + 1, Of: len(d.Attempts), Result: strings.TrimSpace(pretty.Line(string(a.Outcome) + " " + a.Code)), Began: a.Started, Error: pretty.Line(a.Error),
 	}
 	view.timings(a.Timings)
 	r := &a.Request

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxEntries bounds the index, so its memory: 200,000 entries take 12 to 40 MiB, by how much their messages differ. Older captures
+	// maxEntries bounds the index, so its memory: 200,000 entries take 14 to 45 MiB, by how long their messages are and how much they differ. Older captures
 	// are searched for on disk.
 	maxEntries = 200_000
 	maxMessage = 160 // bytes of a message that are kept

@@ -259,9 +259,6 @@ func TestSlowReader(t *testing.T) {
 
 // What the index costs is printed, not asserted, but for a bound on memory: it must not keep what it was read from.
 func TestIndexCost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 100,000 captures")
-	}
 	const n = 100_000
 	begun := indexNow.Add(-48 * time.Hour)
 	lines := make([]string, n)

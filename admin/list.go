@@ -56,18 +56,18 @@ type link struct {
 }
 
 type groupView struct {
-	Code, Name, Class, Tone, API string
-	Count                        string
-	Last                         time.Time
-	LastText                     string
-	Line                         string // the path of its sparkline
-	Describe                     string // of it, in words
-	Address                      string
-	Chosen                       bool
+	Code, Name, Class, Tone string
+	Count                   string
+	Last                    time.Time
+	LastText                string
+	Line                    string // the path of its sparkline
+	Describe                string // of it, in words
+	Address                 string
+	Chosen                  bool
 }
 
 type rowView struct {
-	ID, Short                           string
+	ID                                  string
 	Began                               time.Time
 	Code, Outcome, Class, Tone          string
 	API, Operation, User, Message, Took string
@@ -104,7 +104,11 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		page.ticket(values)
 	}
 	if s.options.SOAPCallers != nil {
-		page.Callers = s.options.SOAPCallers()
+		page.Callers = slices.Clone(s.options.SOAPCallers())
+		for i := range page.Callers {
+			c := &page.Callers[i]
+			c.User, c.Operation = pretty.Line(c.User), pretty.Line(c.Operation) // from requests
+		}
 		slices.SortFunc(page.Callers, func(a, b SOAPCaller) int { return cmp.Or(cmp.Compare(b.Calls, a.Calls), b.Last.Compare(a.Last)) })
 	}
 	s.show(w, r, status, "list.html", "Captures", page)
@@ -204,7 +208,7 @@ func (p *listPage) ticket(v url.Values) {
 func newGroupView(v url.Values, g *group, from, to, now time.Time) groupView {
 	code := classify.Explain(classify.Verdict{Outcome: g.outcome, Code: g.code, Message: g.message}, g.api)
 	view := groupView{
-		Code: g.code, Name: code.Message, Class: string(g.class), Tone: tone(g.class, g.outcome), API: string(g.api),
+		Code: pretty.Line(g.code), Name: code.Message, Class: pretty.Line(string(g.class)), Tone: tone(g.class, g.outcome),
 		Count: number(g.count), Last: time.Unix(0, g.last), Line: sparkline(&g.over),
 		Chosen: g.code != "" && slices.Contains(strings.Split(v.Get("code"), ","), g.code),
 	}
@@ -217,7 +221,7 @@ func newGroupView(v url.Values, g *group, from, to, now time.Time) groupView {
 		to.UTC().Format(time.DateTime), highest, pretty.Duration(float64(to.Sub(from).Milliseconds())/buckets))
 	switch {
 	case g.code == "":
-		view.Code = string(g.outcome)
+		view.Code = pretty.Line(string(g.outcome))
 		view.Chosen = strings.EqualFold(v.Get("outcome"), string(g.outcome)) && v.Get("code") == ""
 		view.Address = address(v, "outcome", string(g.outcome), "code", "")
 		if view.Chosen {
@@ -246,9 +250,9 @@ func sparkline(over *[buckets]int) string {
 func newRowView(e *entry) rowView {
 	id := e.id.String()
 	row := rowView{
-		ID: id, Short: id[:18], Began: time.Unix(0, e.began), Code: e.kind.code, Outcome: string(e.kind.outcome), Class: string(e.kind.class),
-		Tone: tone(e.kind.class, e.kind.outcome), API: string(e.kind.api), Operation: pretty.Line(e.kind.operation), User: pretty.Line(e.kind.user),
-		Message: pretty.Line(e.message), Took: pretty.Duration(float64(e.ms)),
+		ID: id, Began: time.Unix(0, e.began), Code: pretty.Line(e.kind.code), Outcome: pretty.Line(string(e.kind.outcome)),
+		Class: pretty.Line(string(e.kind.class)), Tone: tone(e.kind.class, e.kind.outcome), API: pretty.Line(string(e.kind.api)),
+		Operation: pretty.Line(e.kind.operation), User: pretty.Line(e.kind.user), Message: pretty.Line(e.message), Took: pretty.Duration(float64(e.ms)),
 	}
 	if row.Message == "" {
 		code := classify.Explain(classify.Verdict{Outcome: e.kind.outcome, Code: e.kind.code}, e.kind.api)

@@ -113,6 +113,10 @@ func (s *Server) askToken(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	if s.options.Token == "" {
+		s.fail(w, r, http.StatusNotFound, errNoPage)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogin)
 	if err := r.ParseForm(); err != nil {
 		s.fail(w, r, http.StatusBadRequest, err)
