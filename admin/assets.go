@@ -63,6 +63,7 @@ func (s *Server) parsePages() pages {
 		"time":   func(t time.Time) string { return t.UTC().Format(time.DateTime) },
 		"number": number,
 		"marked": marked,
+		"body":   bodyParts,
 	}
 	all := pages{}
 	for _, name := range []string{"list.html", "capture.html", "codes.html", "login.html", "again.html", "error.html"} {

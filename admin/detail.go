@@ -138,7 +138,7 @@ func (s *Server) commands(id string) []fact {
 	}
 	return []fact{
 		{"Send it again", "marketo-proxy replay " + id + flag},
-		{"Make a ticket", "marketo-proxy ticket " + id + flag + " -o ticket-" + id[:min(len(id), 8)] + ".zip"},
+		{"Make a ticket", "marketo-proxy ticket " + id + " -o ticket-" + id[:min(len(id), 8)] + ".zip" + flag},
 		{"Show in a terminal", "marketo-proxy captures show " + id + flag},
 	}
 }

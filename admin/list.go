@@ -12,7 +12,6 @@ import (
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
 	"marketo-proxy/pretty"
-	"marketo-proxy/redact"
 )
 
 // patience is how long the first view waits for the index.
@@ -284,26 +283,4 @@ func tone(class classify.Class, outcome classify.Outcome) string {
 		return "bad"
 	}
 	return "plain"
-}
-
-// part is a piece of text that was masked, or was not.
-type part struct {
-	Text   string
-	Masked bool
-}
-
-// marked splits text where a secret was masked before it was written.
-func marked(text string) []part {
-	var parts []part
-	for {
-		before, after, found := strings.Cut(text, redact.Marker)
-		if before != "" {
-			parts = append(parts, part{Text: before})
-		}
-		if !found {
-			return parts
-		}
-		parts = append(parts, part{redact.Marker, true})
-		text = after
-	}
 }

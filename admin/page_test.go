@@ -79,7 +79,7 @@ func TestPages(t *testing.T) {
 		"/captures/" + id: {
 			"Attempt 1 of 2", "Attempt 2 of 2", "<mark", "REDACTED</mark>", "Request Expired", "7 failed records", "And 6 more", "wait 100 ms", "tls 3.0 ms", "connect 2.0 ms",
 			`marketo-proxy replay ` + id + ` --capture-dir &#39;/a dir/it&#39;\&#39;&#39;s&#39;`, "marketo-proxy ticket " + id, "n/p on ", "Not the whole body", "nobody&#39;s: the proxy healed it",
-			"&lt;a&gt;\n  &lt;b&gt;<mark", "/api/captures/" + id + "/har", "no: a body or an answer is not whole", `\u202e`,
+			"<i>&lt;a&gt;\n  &lt;b&gt;</i><mark", "/api/captures/" + id + "/har", "no: a body or an answer is not whole", `\u202e`,
 		},
 		"/captures/" + testID(indexNow, 9): {"there is no such capture"},
 		"/codes":                           {"20016", "611", "Whose turn"},
