@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -180,4 +181,21 @@ func (b *tab) contrast(what string) {
 			b.t.Errorf("%s: too little contrast: %s", what, s)
 		}
 	}
+}
+
+// Without script all is there but what moves.
+func TestWithoutScript(t *testing.T) {
+	r := newRig(t)
+	r.traffic()
+	b := newTab(t)
+	command(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.open(r.url("/?code=20011"))
+	if text := b.text("main"); !strings.Contains(text, "2 captures") || b.text("#live") != "" {
+		t.Errorf("the list: %s", text)
+	}
+	b.do(chromedp.Click(css(`table.captures tbody a`)), chromedp.WaitReady(css(`.attempt`)))
+	if text := b.text("main"); !strings.Contains(text, "marketo-proxy replay") || strings.Contains(text, "Copy") {
+		t.Errorf("the capture: %s", text)
+	}
+	b.clean("http://" + r.admin)
 }

@@ -48,7 +48,7 @@ type authorityFlags struct {
 type serveFlags struct {
 	Listen        string `help:"Where applications connect: reverse and forward proxy on one port." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	MetricsListen string `help:"Where /metrics and the health probes are." default:"127.0.0.1:9464" placeholder:"ADDR"`
-	AdminListen   string `help:"Where the API of the captures is." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	AdminListen   string `help:"Where the captures are: a page for a browser, and its API." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	TLSListen     string `name:"tls-listen" help:"As --listen over TLS, for clients that insist on https." placeholder:"ADDR"`
 	TLSCert       string `name:"tls-cert" help:"Certificate for --tls-listen in place of one from the interception CA." placeholder:"FILE"`
 	TLSKey        string `name:"tls-key" help:"Its private key." placeholder:"FILE"`
@@ -67,7 +67,7 @@ type serveFlags struct {
 	CaptureMemory    byteSize      `help:"A larger body goes to a temporary file until its call is decided." default:"1MiB" placeholder:"SIZE"`
 	CaptureSkip      []string      `help:"Codes that are counted but not captured." placeholder:"CODE,…"`
 	ForwardHosts     []string      `help:"Hosts that the forward proxy serves and intercepts." default:"*.mktoapi.com,*.mktorest.com,*.marketo.com" placeholder:"HOST,…"`
-	AdminTokenFile   string        `help:"File with the bearer token that the admin page asks for." placeholder:"FILE"`
+	AdminTokenFile   string        `help:"File with the token that the admin page and its API ask for." placeholder:"FILE"`
 	UpstreamTimeout  time.Duration `help:"From the sent request to the end of the answer." default:"5m" placeholder:"TIME"`
 	ShutdownTimeout  time.Duration `help:"How long calls in flight may take to finish after SIGTERM." default:"30s" placeholder:"TIME"`
 
