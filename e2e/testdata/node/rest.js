@@ -1,0 +1,37 @@
+// Makes a few REST calls with node-marketo-rest. Prints a line of JSON for each: {"step", "result"} or {"step", "fault"}.
+// Arguments: base URL, client, secret. restler inside it reads no proxy from the environment; node takes an authority from
+// NODE_EXTRA_CA_CERTS.
+'use strict';
+
+const Marketo = require('node-marketo-rest');
+
+const [base, clientId, clientSecret] = process.argv.slice(2);
+const marketo = new Marketo({
+  endpoint: base + '/rest',
+  identity: base + '/identity',
+  clientId,
+  clientSecret,
+  retry: { maxRetries: 1, initialDelay: 10 },
+});
+
+async function call(step, promise, read) {
+  const line = { step };
+  try {
+    line.result = read((await promise).result[0]);
+  } catch (e) {
+    if (!e.errors) throw e;
+    line.fault = { class: e.name, code: e.errors[0].code, text: e.errors[0].message };
+  }
+  console.log(JSON.stringify(line));
+}
+
+(async () => {
+  await call('leads', marketo.lead.find('email', ['rufus@marketo.com']), (r) => ({ id: String(r.id), email: r.email }));
+  await call('fault', marketo.stats.usage(), (r) => r);
+  const sync = marketo.lead.createOrUpdate([{ email: 'rufus@marketo.com' }], { action: 'createOnly', lookupField: 'email' });
+  await call('partial', sync, (r) => ({ status: r.status, code: r.reasons[0].code }));
+  await call('reset', marketo.campaign.getCampaigns(), (r) => r);
+})().catch((e) => {
+  console.error(e);
+  process.exitCode = 1;
+});
