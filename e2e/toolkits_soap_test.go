@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -16,6 +18,11 @@ func TestSOAPToolkits(t *testing.T) {
 	zeep := []string{debianPython, "testdata/soap/zeep_calls.py"}
 	suds := []string{debianPython, "testdata/soap/suds_calls.py"}
 	node := []string{"node", "testdata/node/soap.js"}
+	wcf := filepath.Join(t.TempDir(), "soap.exe")
+	need(t, "mono")
+	if out, err := exec.Command("mcs", "-out:"+wcf, "-r:System.ServiceModel", "-r:System.Runtime.Serialization", "testdata/mono/Soap.cs").CombinedOutput(); err != nil {
+		t.Fatalf("mcs: %v\n%s", err, out)
+	}
 	java := []string{"java", "-cp", debianJAXWS, "testdata/java/Soap.java"}
 	for _, c := range []struct {
 		name, door string
@@ -31,6 +38,7 @@ func TestSOAPToolkits(t *testing.T) {
 		{"suds intercepted", "intercepted", suds, "502 Bad Gateway", []string{"suds"}},
 		{"node-soap", "reverse", node, "", []string{"node", "node-soap"}},
 		{"node-soap intercepted", "intercepted", node, "", []string{"node", "node-soap"}},
+		{"wcf", "reverse", []string{"mono", wcf}, "", nil},
 		{"jax-ws", "reverse", java, "HTTP status code 502", []string{"java", "jax-ws"}},
 		{"jax-ws intercepted", "intercepted", java, "HTTP status code 502", []string{"java", "jax-ws"}},
 	} {
