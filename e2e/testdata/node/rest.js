@@ -32,6 +32,6 @@ async function call(step, promise, read) {
   await call('partial', sync, (r) => ({ status: r.status, code: r.reasons[0].code }));
   await call('reset', marketo.campaign.getCampaigns(), (r) => r);
 })().catch((e) => {
-  console.error(e);
+  console.error(e.stack);
   process.exitCode = 1;
 });

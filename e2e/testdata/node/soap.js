@@ -72,6 +72,6 @@ const by = (email) => ({ leadKey: { keyType: 'EMAIL', keyValue: email } });
   const [service] = Object.values(client.wsdl.services);
   console.log(JSON.stringify({ step: 'location', result: { url: Object.values(service.ports)[0].location } }));
 })().catch((e) => {
-  console.error(e);
+  console.error(e.stack);
   process.exitCode = 1;
 });
