@@ -26,6 +26,8 @@ const (
 
 	// maxIdentity bounds what is read of a call of the identity endpoint; real ones have some hundred bytes.
 	maxIdentity = 64 << 10
+
+	maxClientID = 256 // bytes; real ones are UUIDs
 )
 
 // fetchToken asks the identity endpoint of the REST upstream for a token of a client. The error names neither secret nor address.
@@ -131,5 +133,8 @@ func (c *call) askingClient(body *capture.Recording) string {
 	if names["client_id"] != 1 || names["client_secret"] != 1 || names["grant_type"] != 1 || form.Get("grant_type") != "client_credentials" {
 		return ""
 	}
-	return form.Get("client_id")
+	if client := form.Get("client_id"); len(client) <= maxClientID {
+		return client
+	}
+	return ""
 }

@@ -243,6 +243,16 @@ func (r *rig) tokenBy(query, form string) string {
 	return r.tokenFrom(req)
 }
 
+// A name that no client has is not remembered, whatever its size.
+func TestHugeClientID(t *testing.T) {
+	r, _ := newRESTRig(t)
+	req, _ := http.NewRequest(http.MethodGet, r.front.URL+identityPath+"?"+grantQuery(strings.Repeat("x", maxClientID+1), testSecret), nil)
+	r.tokenFrom(req)
+	if !r.transport.issued.empty() {
+		t.Error("it was remembered")
+	}
+}
+
 // However many calls fail together, one asks for a token.
 func TestTokenRenewalOfACrowd(t *testing.T) {
 	r, m := newRESTRig(t)
