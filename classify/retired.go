@@ -45,7 +45,7 @@ func unserved(v Verdict) bool {
 // retired explains it.
 var retired = Code{
 	API: SOAP, Class: ClassUnknown,
-	Message: "The SOAP API is gone", Notes: "Adobe removed Marketo's SOAP API on 31 July 2026. What is at its address now is not Marketo answering.",
+	Message: "The SOAP API is gone", Notes: "Adobe removed Marketo's SOAP API on 31 July 2026. What answers at its address now, if anything, does not speak SOAP.",
 	Turn: TurnApplication, Advice: "Move the application to the REST API; `marketo-proxy captures ls --api soap --by user` lists what still calls SOAP.",
 	Source: "Adobe, SOAP API FAQ (2026)",
 }
