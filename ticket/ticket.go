@@ -76,6 +76,9 @@ type NothingError struct {
 
 func (e *NothingError) Error() string { return "ticket: no capture is what was asked for" }
 
+// Is makes it a capture.ErrNotFound, too.
+func (e *NothingError) Is(target error) bool { return target == capture.ErrNotFound }
+
 // LeakError tells that a finished ticket held something that it must not hold, so that it was thrown away.
 type LeakError struct {
 	File string // in the zip

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"marketo-proxy/journal"
 	"marketo-proxy/metrics"
 	"marketo-proxy/proxy"
+	"marketo-proxy/ticket"
 )
 
 type serveCommand struct {
@@ -120,7 +123,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 		p.listen("listen", c.Listen, p.doors, nil, false),
 		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors, log), false),
 		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
-		p.listen("admin-listen", c.AdminListen, admin.New(c.adminOptions(w, s)), nil, true),
+		p.listen("admin-listen", c.AdminListen, admin.New(c.adminOptions(w, s, observer.SOAPCallers)), nil, true),
 	)
 	if err != nil {
 		return nil, usageError{err}
@@ -185,8 +188,27 @@ func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, 
 }
 
 // adminOptions are those of the admin page. It names the directory of the captures in commands where it is not the usual one.
-func (c *serveCommand) adminOptions(w *world, s *settings) admin.Options {
-	o := admin.Options{Dir: c.CaptureDir, Token: s.adminToken, Version: build().Version}
+func (c *serveCommand) adminOptions(w *world, s *settings, callers func() []metrics.SOAPCaller) admin.Options {
+	o := admin.Options{
+		Dir: c.CaptureDir, Token: s.adminToken, Version: build().Version,
+		Ticket: func(ctx context.Context, out io.Writer, q capture.Query, ids []string) error {
+			archive, err := capture.OpenArchive(c.CaptureDir)
+			if err != nil {
+				return err
+			}
+			_, err = ticket.Write(ctx, out, ticket.Options{
+				Archive: archive, Query: q, IDs: ids, Secrets: s.credentials.Keys(), Dir: c.CaptureDir,
+				Version: build().Version, Now: time.Now().UTC(), Random: rand.Reader,
+			})
+			return err
+		},
+		SOAPCallers: func() (all []admin.SOAPCaller) {
+			for _, c := range callers() {
+				all = append(all, admin.SOAPCaller(c))
+			}
+			return all
+		},
+	}
 	if c.CaptureDir != filepath.Join(w.env.stateDir(), "captures") {
 		o.CommandDir = absolute(c.CaptureDir)
 	}

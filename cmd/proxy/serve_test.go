@@ -8,7 +8,7 @@ func TestAdminOptions(t *testing.T) {
 	for dir, want := range map[string]string{"/home/x/.local/state/marketo-proxy/captures": "", "/captures": "/captures"} {
 		var c serveCommand
 		c.CaptureDir = dir
-		if o := c.adminOptions(w, &settings{adminToken: "t"}); o.CommandDir != want || o.Dir != dir || o.Token != "t" {
+		if o := c.adminOptions(w, &settings{adminToken: "t"}, nil); o.CommandDir != want || o.Dir != dir || o.Token != "t" {
 			t.Errorf("%s: %+v", dir, o)
 		}
 	}
