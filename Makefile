@@ -4,14 +4,17 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
-.PHONY: build test deps lint unit e2e soak fuzz bench microbench clean
+# Modules of their own, so that what only their tests need stays out of the product's.
+MODULES   = browser deploy
+
+.PHONY: build test deps lint unit e2e soak fuzz bench microbench image clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/marketo-proxy ./cmd/proxy
 
 test: deps lint unit e2e
 
-# What the tests need: PHP's and Python's SOAP toolkits, promtool, and file systems to break.
+# What the tests need: SOAP and REST clients in seven languages, a browser, Prometheus, buildah, and file systems to break.
 deps:
 	@./tools/deps.sh
 
@@ -19,6 +22,7 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt these: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
+	for m in $(MODULES); do (cd $$m && go vet ./... && go tool -modfile=../tools/go.mod staticcheck ./...) || exit 1; done
 
 unit:
 	go test -race $$(go list ./... | grep -vE '/(e2e|faults|crash|soak)$$')
@@ -26,6 +30,7 @@ unit:
 # Of the built binary, one after the other, so that each has the machine to itself.
 e2e:
 	go test -p 1 -count=1 -timeout 12m ./e2e ./faults ./crash ./soak
+	for m in $(MODULES); do (cd $$m && go test -p 1 -count=1 -timeout 12m ./...) || exit 1; done
 
 FOR ?= 5m
 soak:
@@ -47,6 +52,9 @@ bench:
 
 microbench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+image:
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t marketo-proxy:$(VERSION) .
 
 clean:
 	rm -rf bin
