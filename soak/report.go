@@ -78,7 +78,17 @@ func (r *report) counts(marketo map[emulator.Count]int, proxy counters, l *ledge
 	r.same("failures_total", proxy.by("failures_total", "api", "outcome"), failures)
 	renewals := map[string]int{"recovered": l.recovered, "failed": twice - l.recovered, "no_credential": l.stranger, "bad_signature": l.forged}
 	maps.DeleteFunc(renewals, func(_ string, n int) bool { return n == 0 })
-	r.same("renewals_total", proxy.by("renewals_total", "result"), renewals)
+	soap, rest := map[string]int{}, 0
+	for key, n := range proxy.by("renewals_total", "api", "result") {
+		if result, ok := strings.CutPrefix(key, "soap "); ok {
+			soap[result] = n
+		} else {
+			rest += n
+		}
+	}
+	r.same("renewals_total of SOAP", soap, renewals)
+	refused := faults["rest 601"] + faults["rest 602"]
+	r.expect(rest == refused, "renewals_total of REST: the proxy counts %d, Marketo refused %d tokens", rest, refused)
 	r.same("requests_total against the applications' calls", proxy.by("requests_total", "api"), l.calls)
 	transport := proxy.by("failures_total", "outcome")["transport"]
 	r.expect(transport == l.own+l.cut, "applications saw %d answers by the proxy itself and %d that were cut off, it counts %d of transport", l.own, l.cut, transport)

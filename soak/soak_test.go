@@ -41,7 +41,7 @@ func TestReportSeesDifferences(t *testing.T) {
 			one("faults_total", 2, "api", "soap", "code", "20016"), one("faults_total", 3, "api", "rest", "code", "610"),
 			one("failures_total", 2, "api", "soap", "outcome", "recovered"), one("failures_total", 1, "api", "soap", "outcome", "transport"),
 			one("failures_total", 3, "api", "rest", "outcome", "fault"), one("failures_total", 1, "api", "rest", "outcome", "client"),
-			one("renewals_total", 2, "result", "recovered"), one("captures_total", 7), one("capture_stored", 5),
+			one("renewals_total", 2, "api", "soap", "result", "recovered"), one("captures_total", 7), one("capture_stored", 5),
 		}
 	}
 	seen := func() *ledger {
