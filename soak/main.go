@@ -61,7 +61,7 @@ func run(ctx context.Context, dir, binary string, length time.Duration) error {
 		return err
 	}
 	defer m.close()
-	p, err := startProxy(dir, binary, m)
+	p, err := startProxy(dir, binary, m, length)
 	if err != nil {
 		return err
 	}

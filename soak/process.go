@@ -19,9 +19,11 @@ import (
 )
 
 const (
-	// maxSize is little, so that segments are rotated, compressed and dropped all the time; but enough for the bodies that are
-	// spooled at once, and for what comes between two looks of the collector.
-	maxSize = 16 << 20
+	// What --capture-max-size is at least, and how much more for each minute: little, so that segments are rotated, compressed and
+	// dropped all the time; but enough for the bodies that are spooled at once, and for what comes between two looks of the
+	// collector, of which the longest grows with the time.
+	minSize   = 16 << 20
+	perMinute = 1 << 20
 
 	// upstreamTimeout ends calls that hang.
 	upstreamTimeout = 3 * time.Second
@@ -34,6 +36,7 @@ type proxy struct {
 	log      string // file
 	base     string // URL
 	metrics  string // URL
+	maxSize  int    // of the captures, in bytes
 	cmd      *exec.Cmd
 	ended    chan error
 	http     *http.Client
@@ -42,7 +45,7 @@ type proxy struct {
 // startPatience is how long the program may take until it is ready.
 const startPatience = 20 * time.Second
 
-func startProxy(dir, binary string, m *marketo) (*proxy, error) {
+func startProxy(dir, binary string, m *marketo, length time.Duration) (*proxy, error) {
 	keys := filepath.Join(dir, "keys")
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		return nil, err
@@ -56,7 +59,8 @@ func startProxy(dir, binary string, m *marketo) (*proxy, error) {
 	}
 	p := &proxy{
 		binary: binary, captures: filepath.Join(dir, "captures"), log: filepath.Join(dir, "log"), ended: make(chan error, 1),
-		base: "http://" + addresses[0], metrics: "http://" + addresses[1],
+		maxSize: minSize + int(length.Minutes())*perMinute,
+		base:    "http://" + addresses[0], metrics: "http://" + addresses[1],
 		http: &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}},
 	}
 	log, err := os.Create(p.log)
@@ -66,7 +70,7 @@ func startProxy(dir, binary string, m *marketo) (*proxy, error) {
 	defer log.Close()
 	p.cmd = exec.Command(binary, "--listen", addresses[0], "--metrics-listen", addresses[1], "--admin-listen", "127.0.0.1:0",
 		"--soap-upstream", m.server.URL, "--rest-upstream", m.server.URL, "--upstream-ca", m.roots,
-		"--credentials-dir", keys, "--capture-dir", p.captures, "--capture-max-size", strconv.Itoa(maxSize), "--capture-memory", "256KiB",
+		"--credentials-dir", keys, "--capture-dir", p.captures, "--capture-max-size", strconv.Itoa(p.maxSize), "--capture-memory", "256KiB",
 		"--upstream-timeout", upstreamTimeout.String())
 	p.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = log, log

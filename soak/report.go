@@ -145,7 +145,8 @@ func (r *report) holdings(before, after holding, c *collector) {
 	r.expect(after.resident <= before.resident*5/4+moreResident, "memory grows: %d MiB after warming up, %d at the end", before.resident>>20, after.resident>>20)
 	r.expect(after.files <= before.files+moreFiles, "open files grow: %d, then %d", before.files, after.files)
 	r.expect(after.goroutines <= before.goroutines+moreGoroutines, "goroutines grow: %d, then %d", before.goroutines, after.goroutines)
-	r.expect(c.most <= maxSize*5/4, "the capture directory had %d KiB, --capture-max-size is %d KiB", c.most>>10, maxSize>>10)
+	most := int64(c.proxy.maxSize)
+	r.expect(c.most <= most*5/4, "the capture directory had %d KiB, --capture-max-size is %d KiB", c.most>>10, most>>10)
 }
 
 // ending stops the proxy.
