@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -47,17 +48,23 @@ func TestAnswers(t *testing.T) {
 		{"no life", `{"access_token":"t"}`, 200, Token{Value: "t"}, ""},
 		{"strange lives", `{"access_token":"t","expires_in":-1e300}`, 200, Token{Value: "t"}, ""},
 		{"endless", `{"access_token":"t","expires_in":1e300}`, 200, Token{Value: "t", Life: 24 * time.Hour}, ""},
-		{"refused", `{"error":"invalid_client","error_description":"Bad client credentials"}`, 401, Token{}, `answers 401: "invalid_client: Bad client credentials"`},
-		{"refused in a 200", `{"error":"unauthorized"}`, 200, Token{}, `answers 200: "unauthorized"`},
-		{"refused with a token", `{"error":"no","access_token":"t"}`, 200, Token{}, `answers 200: "no"`},
+		{"refused", `{"error":"invalid_client","error_description":"Bad client credentials"}`, 401, Token{}, "answers 401: invalid_client: Bad client credentials"},
+		{"refused in a 200", `{"error":"unauthorized"}`, 200, Token{}, "answers 200: unauthorized"},
+		{"refused with a token", `{"error":"no","access_token":"t"}`, 200, Token{}, "answers 200: no"},
 		{"page", `<html>`, 200, Token{}, "answers 200, without a token"},
 		{"nothing", ``, 503, Token{}, "answers 503, without a token"},
 		{"no token", `{}`, 200, Token{}, "without a token"},
 		{"token of a failure", `{"access_token":"t"}`, 500, Token{}, "answers 500"},
+		{"text for a number", `{"access_token":"t","expires_in":"59"}`, 200, Token{Value: "t", Life: 59 * time.Second}, ""},
+		{"no token for a header", `{"access_token":"t\r\nX: y"}`, 200, Token{}, "without a token"},
+		{"long token", `{"access_token":"` + strings.Repeat("t", maxToken+1) + `"}`, 200, Token{}, "without a token"},
+		{"secret repeated", `{"error":"invalid","error_description":"` + secret + ` in ` + url.QueryEscape(secret) + `"}`, 401, Token{}, "answers 401: invalid: REDACTED in REDACTED"},
+		{"long reason", `{"error":"` + strings.Repeat("é", maxReason) + `"}`, 400, Token{}, ": " + strings.Repeat("é", maxReason/2)},
+		{"control characters", `{"error":"a\u001b[2J\nb\u202ec"}`, 400, Token{}, "answers 400: a [2J b c"},
 		{"endless body", strings.Repeat(" ", maxAnswer) + `{"access_token":"t"}`, 200, Token{}, "without a token"},
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if q := r.URL.Query(); r.Method != "GET" || r.URL.Path != "/base"+Path || q.Get("client_id") != client || q.Get("client_secret") != secret || q.Get("grant_type") != "client_credentials" {
+			if q := r.URL.Query(); r.Method != "GET" || r.UserAgent() != "marketo-proxy" || r.URL.Path != "/base"+Path || q.Get("client_id") != client || q.Get("client_secret") != secret || q.Get("grant_type") != "client_credentials" {
 				t.Errorf("asked by %s %s", r.Method, r.URL)
 			}
 			w.WriteHeader(c.status)

@@ -8,6 +8,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/identity"
 )
 
 const (
@@ -46,7 +47,7 @@ func readBearer(r *http.Request, move bool) *bearer {
 	}
 	b.param = true
 	token, err := url.QueryUnescape(raw)
-	if err != nil || !isToken(token) {
+	if err != nil || !identity.IsToken(token) {
 		return b // Marketo says what is wrong with it
 	}
 	b.move = move
@@ -54,11 +55,6 @@ func readBearer(r *http.Request, move bool) *bearer {
 		b.carried, b.up, b.set, b.inQuery = true, token, move, !move
 	}
 	return b
-}
-
-// isToken tells whether s can stand in a header.
-func isToken(s string) bool {
-	return s != "" && len(s) <= 4<<10 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // queryToken is the value of the first access_token, as it was written.

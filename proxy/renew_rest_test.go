@@ -12,6 +12,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/identity"
 )
 
 const (
@@ -43,7 +44,7 @@ func (m *restMarketo) expire() {
 func (m *restMarketo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("Content-Type", "application/json")
-	if r.URL.Path == identityPath {
+	if r.URL.Path == identity.Path {
 		time.Sleep(m.slow)
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -98,7 +99,7 @@ func newRESTRig(t *testing.T, change ...func(*Config)) (*rig, *restMarketo) {
 // login asks for a token as an application does.
 func (r *rig) login() string {
 	r.t.Helper()
-	req, _ := http.NewRequest(http.MethodGet, r.front.URL+identityPath+"?"+grantQuery(testClient, testSecret), nil)
+	req, _ := http.NewRequest(http.MethodGet, r.front.URL+identity.Path+"?"+grantQuery(testClient, testSecret), nil)
 	return r.tokenFrom(req)
 }
 
@@ -108,11 +109,11 @@ func (r *rig) tokenFrom(req *http.Request) string {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		r.t.Fatal(err, body)
 	}
-	g, err := readGrant(strings.NewReader(body))
+	token, err := identity.Read(resp.StatusCode, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return g.token
+	return token.Value
 }
 
 func grantQuery(client, secret string) string {
@@ -227,7 +228,7 @@ func TestTokenRenewalConditions(t *testing.T) {
 			if asked := m.identities - before; asked != 0 && !c.broken {
 				t.Errorf("%d identity calls", asked)
 			}
-			if c.broken && (!strings.Contains(got.RenewalError, "HTTP 401") || strings.Contains(got.RenewalError, testSecret)) {
+			if c.broken && (!strings.Contains(got.RenewalError, "answers 401") || strings.Contains(got.RenewalError, testSecret)) {
 				t.Errorf("renewal error %q", got.RenewalError)
 			}
 		})
@@ -236,7 +237,7 @@ func TestTokenRenewalConditions(t *testing.T) {
 
 func (r *rig) tokenBy(query, form string) string {
 	r.t.Helper()
-	req, _ := http.NewRequest(http.MethodPost, r.front.URL+identityPath+query, strings.NewReader(form))
+	req, _ := http.NewRequest(http.MethodPost, r.front.URL+identity.Path+query, strings.NewReader(form))
 	if form != "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -246,7 +247,7 @@ func (r *rig) tokenBy(query, form string) string {
 // A name that no client has is not remembered, whatever its size.
 func TestHugeClientID(t *testing.T) {
 	r, _ := newRESTRig(t)
-	req, _ := http.NewRequest(http.MethodGet, r.front.URL+identityPath+"?"+grantQuery(strings.Repeat("x", maxClientID+1), testSecret), nil)
+	req, _ := http.NewRequest(http.MethodGet, r.front.URL+identity.Path+"?"+grantQuery(strings.Repeat("x", maxClientID+1), testSecret), nil)
 	r.tokenFrom(req)
 	if !r.transport.issued.empty() {
 		t.Error("it was remembered")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"marketo-proxy/identity"
 )
 
 const (
@@ -22,18 +24,12 @@ const (
 	maxClients = 1024
 )
 
-var errSameToken = errors.New("identity: Marketo still gives the token that it refuses")
-
-// grant is a token as the identity endpoint gave it.
-type grant struct {
-	token string
-	life  time.Duration
-}
+var errSameToken = errors.New("the identity service still gives the token that Marketo refuses")
 
 // tokens has the present access token of each client whose secret is known. However many calls need a new one at once, one asks for
 // it and all get it. It may be used concurrently.
 type tokens struct {
-	fetch func(ctx context.Context, client string) (grant, error)
+	fetch func(ctx context.Context, client string) (identity.Token, error)
 	now   func() time.Time
 	pause time.Duration
 
@@ -60,7 +56,7 @@ type refresh struct {
 	err   error
 }
 
-func newTokens(now func() time.Time, fetch func(context.Context, string) (grant, error)) *tokens {
+func newTokens(now func() time.Time, fetch func(context.Context, string) (identity.Token, error)) *tokens {
 	t := &tokens{fetch: fetch, now: now, pause: refreshPause, clients: map[string]*client{}}
 	t.base, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -83,14 +79,14 @@ func (t *tokens) valid(c *client, refused string) string {
 }
 
 // learn takes over a token that an application was given.
-func (t *tokens) learn(id string, g grant) {
+func (t *tokens) learn(id string, g identity.Token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.set(t.client(id), g)
 }
 
-func (t *tokens) set(c *client, g grant) {
-	c.token, c.ends = g.token, t.now().Add(g.life-min(tokenMargin, g.life/10))
+func (t *tokens) set(c *client, g identity.Token) {
+	c.token, c.ends = g.Value, t.now().Add(g.Life-min(tokenMargin, g.Life/10))
 	c.failed = nil
 }
 
@@ -156,7 +152,7 @@ func (t *tokens) run(id string, c *client, r *refresh, refused string) {
 	ctx, cancel := context.WithTimeout(t.base, refreshPatience)
 	defer cancel()
 	g, err := t.fetch(ctx, id)
-	if err == nil && (g.token == refused || g.life <= 0) {
+	if err == nil && (g.Value == refused || g.Life <= 0) {
 		select {
 		case <-time.After(t.pause):
 			if later, laterErr := t.fetch(ctx, id); laterErr == nil {
@@ -165,7 +161,7 @@ func (t *tokens) run(id string, c *client, r *refresh, refused string) {
 		case <-ctx.Done():
 		}
 	}
-	if err == nil && g.token == refused {
+	if err == nil && g.Value == refused {
 		err = errSameToken
 	}
 	t.mu.Lock()
@@ -175,6 +171,6 @@ func (t *tokens) run(id string, c *client, r *refresh, refused string) {
 		c.failed, c.retryAt = err, t.now().Add(t.pause)
 	}
 	t.mu.Unlock()
-	r.token, r.err = g.token, err
+	r.token, r.err = g.Value, err
 	close(r.done)
 }

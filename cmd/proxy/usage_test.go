@@ -183,7 +183,7 @@ func TestUsageFails(t *testing.T) {
 			dir := secretsOf(t, usageClient)
 			_ = os.WriteFile(filepath.Join(dir, usageClient), []byte("wrong"), 0o600)
 			return dir
-		}(), nil, exitFailed, `no token for the client_id ` + usageClient + `: the identity service answers 401: "invalid_client`},
+		}(), nil, exitFailed, `no token for the client_id ` + usageClient + `: the identity service answers 401: invalid_client`},
 		{"nobody there", gone.URL, keys, nil, exitFailed, "connection refused"},
 		{"no client", strict, secretsOf(t, "demo17_1_809934544BFABAE58E5D27"), nil, exitUsage, "--rest-client"},
 		{"two clients", strict, secretsOf(t, usageClient, strings.Replace(usageClient, "c", "d", 1)), nil, exitUsage, "2 files that look like a client_id: choose one with --rest-client: " + usageClient + ", d8a4"},
