@@ -44,7 +44,7 @@ type Verdict struct {
 	Outcome       Outcome
 	Code          string // number as text, or empty. Partial: the code that all failed records share. HTTP: a status of the table
 	Message       string // the answer's own words, UTF-8, at most 1 KiB; may hold personal data
-	RequestID     string // REST: requestId
+	RequestID     string // REST: requestId, or X-Request-Id
 	Records       []Record
 	RecordsFailed int
 }
@@ -89,4 +89,5 @@ type Answer struct {
 	Method      string // of the request
 	Status      int
 	ContentType string
+	RequestID   string // REST: X-Request-Id, which the Data Ingestion API has in place of a requestId in the body
 }

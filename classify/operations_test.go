@@ -47,6 +47,7 @@ func TestRESTOperation(t *testing.T) {
 		{"POST", "/rest/v1/leads.json?_method=GET", "getLeadsByFilterUsingGET"},
 		{"POST", "/rest/v1/leads.json?a=b&_method=GET&c=d", "getLeadsByFilterUsingGET"},
 		{"POST", "/rest/v1/leads.json?x_method=GET", "syncLeadUsingPOST"},
+		{"POST", "/rest/v1/leads.json?_method=PUT&_method=GET", "syncLeadUsingPOST"},
 		{"GET", "/rest/v1/leads.json?filterType=email", "getLeadsByFilterUsingGET"},
 		{"GET", "//rest//v1/leads.json", "getLeadsByFilterUsingGET"},
 		{"GET", "/rest/v1/lists/1001/leads.json", "getLeadsByListIdUsingGET_1"},

@@ -1,12 +1,14 @@
 package classify
 
+import "net/http"
+
 // NewRequestReader returns a reader for the body of a request. What it knows of the call at once comes from the method, the
-// path (with or without query) and the SOAPAction header, which is a hint only.
-func NewRequestReader(api API, method, path, soapAction string) RequestReader {
+// path (with or without query), and the header: SOAPAction, which is a hint only, and Content-Type.
+func NewRequestReader(api API, method, path string, header http.Header) RequestReader {
 	if api == REST {
-		return restRequest{call: Call{API: REST, Operation: RESTOperation(method, path)}}
+		return newRESTRequest(method, path, header.Get("Content-Type"))
 	}
-	return newSOAPRequest(soapAction)
+	return newSOAPRequest(header.Get("Soapaction"))
 }
 
 // NewResponseReader returns a reader for the body of an answer.
@@ -16,10 +18,3 @@ func NewResponseReader(a Answer) ResponseReader {
 	}
 	return newSOAPResponse(a)
 }
-
-// restRequest knows everything from the start.
-type restRequest struct{ call Call }
-
-func (restRequest) Write(p []byte) (int, error) { return len(p), nil }
-func (r restRequest) Call() Call                { return r.call }
-func (restRequest) Done() bool                  { return true }

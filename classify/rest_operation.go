@@ -11,8 +11,12 @@ import (
 func RESTOperation(method, path string) string {
 	path, query, _ := strings.Cut(path, "?")
 	switch {
-	case method == http.MethodHead, method == http.MethodPost && overridden(query):
+	case method == http.MethodHead:
 		method = http.MethodGet
+	case method == http.MethodPost:
+		if said, _ := methodParameter(query); said == http.MethodGet {
+			method = http.MethodGet
+		}
 	}
 	if operation := restPaths.find(method, path); operation != "" {
 		return operation
@@ -22,17 +26,6 @@ func RESTOperation(method, path string) string {
 
 // IssuesToken tells the operation of the identity endpoint.
 func IssuesToken(operation string) bool { return strings.HasPrefix(operation, "identityUsing") }
-
-// overridden tells whether a query says that a POST is a GET, as Adobe advises for a URI that got too long.
-func overridden(query string) bool {
-	for query != "" {
-		var parameter string
-		if parameter, query, _ = strings.Cut(query, "&"); parameter == "_method=GET" {
-			return true
-		}
-	}
-	return false
-}
 
 // pathNode is a node in the tree of path segments. The suffix .json is a segment of its own, so that {id}.json is one
 // parameter and one literal.

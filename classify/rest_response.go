@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type restResponse struct {
 	judged  bool // the body has to be JSON
 	jobs    bool // the answer is the status of a bulk job
 	file    bool // the body may be a file of any format
+	reads   bool // the call was a GET, or a POST that says it is one
 	mark    int  // bytes of a byte order mark read
 	space   bool // white space was read
 	begun   bool // something else was read
@@ -51,6 +53,7 @@ type restResponse struct {
 // but JSON is looked at, and never called malformed.
 func newRESTResponse(a Answer) *restResponse {
 	r := &restResponse{answer: a, file: isFile(a.Call.Operation), jobs: strings.HasSuffix(a.Call.Operation, "StatusUsingGET")}
+	r.reads = a.Method == http.MethodGet || strings.Contains(a.Call.Operation, "UsingGET")
 	declared := strings.Contains(strings.ToLower(a.ContentType), "json")
 	known := a.Call.Operation != Other && a.Call.Operation != ""
 	wanted := declared || known && !r.file || r.file && a.ContentType == ""
@@ -326,7 +329,7 @@ func (r *restResponse) Verdict() Verdict {
 	if r.skims {
 		r = r.withTail()
 	}
-	v := Verdict{RequestID: clip(r.requestID)}
+	v := Verdict{RequestID: clip(cmp.Or(r.requestID, r.answer.RequestID))}
 	switch {
 	case r.failure:
 		v.Outcome, v.Code, v.Message = Fault, r.code, clip(r.message)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -152,6 +153,25 @@ func TestRESTStatus(t *testing.T) {
 			t.Errorf("%s %d %q:\ngot  %+v\nwant %+v", test.operation, test.status, test.body, got, test.want)
 		}
 		checkEverySplit(t, a, test.body)
+	}
+}
+
+// The body's requestId counts; X-Request-Id stands in for it.
+func TestRequestID(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error_code":"4290801","message":"Too many requests"}`:                             "from-header",
+		`{"requestId":"e42b#1","success":false,"errors":[{"code":"606","message":"limit"}]}`: "e42b#1",
+		"<html>": "from-header",
+		"":       "from-header",
+	} {
+		a := Answer{Call: Call{API: REST, Operation: "syncPersons"}, Method: http.MethodPost, Status: 429, ContentType: "application/json", RequestID: "from-header"}
+		if got := readAll(a, body).RequestID; got != want {
+			t.Errorf("%q: %q", body, got)
+		}
+	}
+	a := Answer{Call: Call{API: REST}, Status: 429, RequestID: strings.Repeat("x", 2*maxMessage)}
+	if got := readAll(a, "").RequestID; len(got) != maxMessage {
+		t.Errorf("%d bytes", len(got))
 	}
 }
 

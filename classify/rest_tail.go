@@ -2,7 +2,6 @@ package classify
 
 import (
 	"bytes"
-	"net/http"
 
 	"marketo-proxy/jsonscan"
 )
@@ -11,7 +10,7 @@ import (
 // which no element can be a record that failed. The token is the end of an element, so that the scanner stands between two.
 func (r *restResponse) skimmable(t *jsonscan.Token) bool {
 	return t.Kind == jsonscan.ObjectEnd && t.Depth == 2 && t.Offset > skimAfter && r.inResult() &&
-		r.answer.Method == http.MethodGet && !r.jobs && !r.failure && r.failed == 0
+		r.reads && !r.jobs && !r.failure && r.failed == 0
 }
 
 // withTail is the reader after what follows the result, which is the end of what was not read.

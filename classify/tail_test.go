@@ -88,9 +88,7 @@ func TestLongRESTAnswers(t *testing.T) {
 		"HTML behind":         `],"success":true}<html>`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			read := func(method string, piece int) Verdict {
-				a := restGet()
-				a.Method = method
+			read := func(a Answer, piece int) Verdict {
 				r := NewResponseReader(a)
 				writeLong(r, head+end, piece)
 				v := r.Verdict()
@@ -103,10 +101,16 @@ func TestLongRESTAnswers(t *testing.T) {
 			if _, _ = r.Write([]byte(head)); !r.skims {
 				t.Fatal("it is not skimmed: the test tests nothing")
 			}
-			want := read(http.MethodPost, 10_000)
+			whole := restGet()
+			whole.Method, whole.Call.Operation = http.MethodPost, Other
+			want := read(whole, 10_000)
+			overridden := restGet() // a POST with _method=GET
+			overridden.Method = http.MethodPost
 			for _, piece := range tailPieces {
-				if got := read(http.MethodGet, piece); !reflect.DeepEqual(got, want) {
-					t.Errorf("in pieces of %d: got  %+v\nwant %+v", piece, got, want)
+				for _, a := range []Answer{restGet(), overridden} {
+					if got := read(a, piece); !reflect.DeepEqual(got, want) {
+						t.Errorf("%s in pieces of %d: got  %+v\nwant %+v", a.Method, piece, got, want)
+					}
 				}
 			}
 		})

@@ -146,12 +146,9 @@ func (c *call) serveREST() {
 
 func (c *call) restAnswer() answer {
 	q := c.r.URL.Query()
-	method := c.r.Method
-	if method == http.MethodPost && strings.EqualFold(q.Get("_method"), http.MethodGet) { // the way around long URIs
-		method = http.MethodGet
-		if err := c.formBody(q); err != nil {
-			return c.restFailure(err)
-		}
+	method, err := c.restMethod(q)
+	if err != nil {
+		return c.restFailure(err)
 	}
 	found, id, err := findRoute(method, c.r.URL.Path)
 	if found != nil {
@@ -299,7 +296,31 @@ func (c *call) writeFillingLeads(d *document) error {
 	return w.Flush()
 }
 
-// formBody adds the parameters in the body of a POST that stands for a GET.
+// restMethod is the method that counts. A POST may say that it is a GET, which is the way around long URIs, in its query or, as
+// node-marketo does it, in its form. The parameters of a form are added to q.
+func (c *call) restMethod(q url.Values) (string, error) {
+	if c.r.Method != http.MethodPost {
+		return c.r.Method, nil
+	}
+	said := q.Get("_method")
+	form := mediaType(c.r) == "application/x-www-form-urlencoded" && c.r.URL.Path != "/identity/oauth/token"
+	if said == "" && form || strings.EqualFold(said, http.MethodGet) {
+		if err := c.formBody(q); err != nil {
+			return "", err
+		}
+	}
+	if strings.EqualFold(q.Get("_method"), http.MethodGet) {
+		return http.MethodGet, nil
+	}
+	return c.r.Method, nil
+}
+
+func mediaType(r *http.Request) string {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+// formBody adds the parameters in the form of the body.
 func (c *call) formBody(q url.Values) error {
 	raw, err := c.readBody(maxBody)
 	if err != nil {
@@ -333,7 +354,7 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 
 // readJSON reads the body into v.
 func (c *call) readJSON(v any) error {
-	if media, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(media), "application/json") {
+	if mediaType(c.r) != "application/json" {
 		return &restError{code: "612"}
 	}
 	raw, err := c.readBody(maxBody)

@@ -91,8 +91,9 @@ func (c *call) finishRequest() {
 		}
 	}
 	c.request.close()
-	if learned := c.request.reader.Call(); learned.Operation != "" && c.entry.api == classify.SOAP {
-		c.ex.Call = learned
+	user := c.ex.Call.User
+	if c.ex.Call = c.request.reader.Call(); c.entry.api == classify.REST { // where the request says nothing of who calls
+		c.ex.Call.User = user
 	}
 	if c.bearer != nil {
 		c.ex.Call.User = c.bearer.client

@@ -66,7 +66,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := &call{t: t, in: req, entry: e}
 	c.ctx, c.cancel = context.WithCancelCause(req.Context())
 	c.ex = &capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream)}
-	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.RequestURI(), req.Header.Get("Soapaction"))
+	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.RequestURI(), req.Header)
+	c.request.done = c.request.reader.Done()
 	c.ex.Call = c.request.reader.Call()
 	inFlight := t.inFlight.Add(1)
 	t.cfg.Observer.Begun(e.api)

@@ -49,7 +49,7 @@ func (a *answer) begin(resp *http.Response) {
 	if decode.Supported(encoding) {
 		a.reader = classify.NewResponseReader(classify.Answer{
 			Call: a.c.learned(), Method: a.c.in.Method, Status: resp.StatusCode,
-			ContentType: resp.Header.Get("Content-Type"),
+			ContentType: resp.Header.Get("Content-Type"), RequestID: resp.Header.Get("X-Request-Id"),
 		})
 		a.decoder = decode.NewWriter(a.reader, encoding)
 	}

@@ -78,7 +78,7 @@ func (r *Request) takeBody(d *capture.Detail, attempt int) error {
 	if err != nil {
 		return err
 	}
-	reader := classify.NewRequestReader(d.API, r.Method, r.URL.RequestURI(), r.Header.Get("Soapaction"))
+	reader := classify.NewRequestReader(d.API, r.Method, r.URL.RequestURI(), r.Header)
 	gaps := &finder{}
 	if err := fresh.writeTo(io.MultiWriter(reader, gaps)); err != nil {
 		return refuse("the captured body can't be read: %w", err)

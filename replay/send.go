@@ -132,7 +132,8 @@ func (a *Answer) read(resp *http.Response, r *Request) {
 		a.Cut = true
 		return
 	}
-	reader := classify.NewResponseReader(classify.Answer{Call: r.Call, Method: r.Method, Status: resp.StatusCode, ContentType: contentType})
+	reader := classify.NewResponseReader(classify.Answer{Call: r.Call, Method: r.Method, Status: resp.StatusCode, ContentType: contentType,
+		RequestID: resp.Header.Get("X-Request-Id")})
 	decoder := decode.NewWriter(reader, encoding)
 	seen := io.TeeReader(wire, decoder)
 	text := io.LimitReader(decode.NewReader(seen, encoding, contentType), maxAnswer)
