@@ -31,7 +31,7 @@ type effects struct {
 	status  int // of a fault
 	message string
 
-	noCode, noDetail, soap12, server, oneLine, numbers bool
+	noCode, noDetail, soap12, server, oneLine, numbers, expired bool
 }
 
 func (e *effects) addAll(list []Effect) error {
@@ -123,6 +123,8 @@ func (e *effects) flag(name string) *bool {
 		return &e.oneLine
 	case "number":
 		return &e.numbers
+	case "expired":
+		return &e.expired
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type tokens struct {
 type token struct {
 	text    string
 	expires time.Time
+	used    bool // a call was made with it
 }
 
 func newTokens(ttl time.Duration) *tokens {
@@ -47,9 +48,20 @@ func (t *tokens) issue(client string, now time.Time) token {
 	t.made++
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", client, t.made, now.UnixNano()))
 	text := fmt.Sprintf("%x-%x-%x-%x-%x:int", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
-	fresh := token{text, now.Add(t.ttl)}
+	fresh := token{text: text, expires: now.Add(t.ttl)}
 	t.current[client], t.owners[text] = fresh, client
 	return fresh
+}
+
+// expire ends the life of a token with which a call was made before.
+func (t *tokens) expire(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	client := t.owners[text]
+	if current := t.current[client]; current.text == text && current.used {
+		current.expires = time.Time{}
+		t.current[client] = current
+	}
 }
 
 // check returns the code for a token that is not valid. The first use of an expired token gives 602, later ones 601 (Marketo
@@ -61,10 +73,13 @@ func (t *tokens) check(text string, now time.Time) (code string) {
 	if !ok {
 		return "601"
 	}
-	if current := t.current[client]; current.text != text || !now.Before(current.expires) {
+	current := t.current[client]
+	if current.text != text || !now.Before(current.expires) {
 		delete(t.owners, text)
 		return "602"
 	}
+	current.used = true
+	t.current[client] = current
 	t.usage[client]++
 	return ""
 }
@@ -88,6 +103,9 @@ func (c *call) authorize(q url.Values) error {
 	if text = strings.TrimSpace(text); text == "" {
 		// What Marketo says today to a call without a token is not documented; 600 was the code for it.
 		return &restError{code: "600", message: "Empty access token"}
+	}
+	if c.effects.expired {
+		c.emulator.tokens.expire(text)
 	}
 	if code := c.emulator.tokens.check(text, c.now); code != "" {
 		return &restError{code: code}

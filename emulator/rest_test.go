@@ -169,6 +169,11 @@ func TestRESTErrors(t *testing.T) {
 	if result := b.result(b.rest("POST", "/rest/v1/leads.json?_method=GET", form.Encode(), "Content-Type: application/x-www-form-urlencoded")); len(result) != 1 {
 		t.Errorf("_method=GET: %v", result)
 	}
+	const formType = "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
+	if result := b.result(b.rest("POST", "/rest/v1/leads.json", form.Encode()+"&_method=GET", formType)); len(result) != 1 {
+		t.Errorf("_method=GET in the form: %v", result)
+	}
+	b.wantError(b.rest("POST", "/rest/v1/leads.json?_method=PUT", form.Encode()+"&_method=GET", formType), "612") // the query counts
 	// the statistics agree with the counts
 	stats := b.result(b.get("/rest/v1/stats/errors.json"))[0]
 	total := 0
@@ -431,4 +436,21 @@ func TestBulkImport(t *testing.T) {
 	if a := upload("/bulk/v1/leads.json?format=csv", strings.Repeat("x", maxBulkBody)); a.status != 413 {
 		t.Errorf("large: %d", a.status)
 	}
+}
+
+// "expired" ends a token that was in use, so that its successor heals the call.
+func TestExpired(t *testing.T) {
+	b := newBench(t)
+	b.authorize()
+	const path, expired = "/rest/v1/lead/2.json", FailHeader + ": expired"
+	b.result(b.get(path, expired)) // a token's first call
+	b.wantError(b.get(path, expired), "602")
+	b.wantError(b.get(path), "601")
+	first := b.token
+	if b.authorize(); b.token == first {
+		t.Error("the same token again")
+	}
+	b.result(b.get(path, expired))
+	b.result(b.get(path))
+	b.wantError(b.get(path, expired), "602")
 }

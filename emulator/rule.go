@@ -54,6 +54,7 @@ const (
 //	server          faultcode SOAP-ENV:Server
 //	oneline         no line breaks between the tags, and no XML declaration
 //	number          REST: codes as numbers
+//	expired         REST: the access token has expired, unless this is its first call: a new one heals
 type Rule struct {
 	Operation   string
 	Effects     []Effect
