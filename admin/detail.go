@@ -94,7 +94,11 @@ func (s *Server) newCapturePage(d *capture.Detail) capturePage {
 	if !d.Complete {
 		complete = "no: a body or an answer is not whole"
 	}
-	p.Facts = facts("Call", strings.ToUpper(string(d.API))+" "+d.Operation, "User", d.User, "Instance", d.Instance,
+	inREST := ""
+	if d.API == classify.SOAP {
+		inREST = classify.RESTCounterpart(d.Operation)
+	}
+	p.Facts = facts("Call", strings.ToUpper(string(d.API))+" "+d.Operation, "In REST", inREST, "User", d.User, "Instance", d.Instance,
 		"Outcome", string(d.Outcome), "Took", pretty.Duration(d.DurationMS), "Request id", d.RequestID, "Complete", complete,
 		"Proxy", proxyOf(d.Proxy))
 	turn, retry := pretty.Turn(code.Turn), pretty.Retry(d.Retryable)
@@ -104,7 +108,7 @@ func (s *Server) newCapturePage(d *capture.Detail) capturePage {
 		turn, retry = "nobody's: the proxy healed it", ""
 	}
 	p.Explained = facts("What to do", advice, "Meaning", code.Notes, "Class", string(d.Class), "Whose turn", turn, "Retry", retry,
-		"Renewal", pretty.Renewal(d.Renewal), "Source", code.Source)
+		"Renewal", pretty.Renewal(&d.Capture), "Source", code.Source)
 	p.records(d)
 	p.Commands = s.commands(d.ID)
 	for i := range d.Attempts[:min(len(d.Attempts), maxShownAttempts)] {

@@ -107,6 +107,30 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// A call is shown in the terms of its API.
+func TestRenewalOnThePage(t *testing.T) {
+	soap, rest := testID(indexNow, 1), testID(indexNow, 2)
+	line := func(id, api, operation, more string) string {
+		return fmt.Sprintf(`{"id":%q,"time":"2026-11-24T12:00:00Z","api":%q,"operation":%q,"outcome":"fault","code":"602","class":"renew",%s,"attempts":[]}`+"\n", id, api, operation, more)
+	}
+	s := testServer(t, Options{}, line(soap, "soap", "getLead", `"renewal":"no_credential"`)+
+		line(rest, "rest", "getLeadByIdUsingGET", `"renewal":"failed","renewal_error":"the identity service answers 401"`))
+	for id, want := range map[string][]string{
+		soap: {"<dt>In REST</dt><dd>GET /rest/v1/leads.json, GET /rest/v1/lead/{leadId}.json</dd>", "no key is known for this user"},
+		rest: {"<dt>Renewal</dt><dd>no new access token could be had: the identity service answers 401</dd>"},
+	} {
+		page := get(s, "localhost", "/captures/"+id).Body.String()
+		for _, text := range want {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s is missing in %s", text, page)
+			}
+		}
+		if (id == rest) == strings.Contains(page, "In REST") {
+			t.Errorf("%s says what it is in REST: %s", id, page)
+		}
+	}
+}
+
 func TestBodies(t *testing.T) {
 	id := testID(indexNow, 1)
 	s := testServer(t, Options{}, testDetail(id))

@@ -47,7 +47,7 @@ func (g *group) rank() int {
 	case classify.ClassUnknown:
 		return 1
 	case classify.ClassRenew:
-		if g.renewals.counts[string(capture.RenewalFailed)] > 0 {
+		if g.rejectedFresh() > 0 {
 			return 3
 		}
 		return 5
@@ -116,21 +116,38 @@ func (g *group) throttled() string {
 	return ""
 }
 
+// rejectedFresh is how often Marketo took a fresh credential of the proxy's for expired.
+func (g *group) rejectedFresh() int {
+	return g.renewals.counts[string(capture.RenewalFailed)] - g.refusals.sum()
+}
+
 // renew tells a wrong clock from a credential that nobody renews, and both from a fresh one that Marketo rejects.
 func (g *group) renew() (useless bool, advice string) {
 	offset, known := g.offset()
 	n := func(r capture.Renewal) int { return g.renewals.counts[string(r)] }
+	rest := g.kind.api == classify.REST
 	switch {
-	case known && offset.Abs() > clockOff:
+	case known && offset.Abs() > clockOff && !rest: // a token's life does not hang on the caller's clock
 		return true, fmt.Sprintf("The clock of the proxy's host is %s Marketo's: set it right (NTP), and look at the clock of "+
 			"the host that signs.", aheadOf(-offset))
-	case n(capture.RenewalFailed) > 0:
+	case g.rejectedFresh() > 0 && rest:
+		return false, "The access token that the proxy had just fetched was rejected too."
+	case g.rejectedFresh() > 0:
 		return false, "The proxy's own, fresh credential was rejected too: check that the key in --credentials-dir is the one " +
 			"in Marketo's Admin."
+	case g.refusals.sum() > 0:
+		return true, "The proxy asked the identity service for a new access token and got none: check that the secret in " +
+			"--credentials-dir is the one that Marketo's Admin shows for this client, and that the client still exists."
+	case n(capture.BadSignature) > 0 && rest:
+		return true, "The proxy renews an access token only if it saw it issued: let the application fetch its tokens through " +
+			"the proxy, too. Tokens from before a restart of the proxy are renewed by the application."
 	case n(capture.BadSignature) > 0:
 		return true, "The signature in the request does not fit the key that the proxy has for this user: one of the two is wrong."
 	case n(capture.RenewalDisabled) > 0:
-		return true, "The proxy is told never to sign (--sign=never); with --sign=expired it heals such calls."
+		return true, "The proxy is told never to renew a credential (--sign=never); with --sign=expired it heals such calls."
+	case n(capture.UnsupportedBody) > 0 && rest:
+		return true, "The proxy could not send these requests again: their bodies were not kept whole. Let the application fetch a " +
+			"new access token when expires_in has passed."
 	case n(capture.UnsupportedBody) > 0:
 		return true, "The proxy could not renew a credential in these requests: no header for it was found, or the body was " +
 			"too large to be kept. Let the application renew it before each call."

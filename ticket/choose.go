@@ -36,6 +36,7 @@ type group struct {
 	instances   tally
 	messages    tally
 	renewals    tally
+	refusals    tally  // why no new access token could be had, of some of the failed renewals
 	versions    tally  // of the proxies that captured them
 	calls       []span // throttled ones
 	sample      sample
@@ -182,6 +183,9 @@ func (g *group) add(s *capture.Stored) {
 	if s.Renewal != "" {
 		g.renewals.add(string(s.Renewal))
 	}
+	if s.RenewalError != "" {
+		g.refusals.add(s.RenewalError)
+	}
 	if g.explained.Class == classify.ClassThrottled {
 		start := s.Time.UnixNano()
 		g.calls = append(g.calls, span{start, start + int64(s.DurationMS*float64(time.Millisecond))})
@@ -258,6 +262,15 @@ func (t *tally) count(word string, n int) {
 		return
 	}
 	t.counts[word] += n
+}
+
+// sum is how many were counted.
+func (t *tally) sum() int {
+	n := t.others
+	for _, of := range t.counts {
+		n += of
+	}
+	return n
 }
 
 // sorted returns the words, the most frequent first.

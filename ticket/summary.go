@@ -168,11 +168,24 @@ func (s *summary) list(t *tally, most int, safe func(string) string) string {
 
 // tried says what the proxy did about the failures.
 func (s *summary) tried(g *group) {
-	var did []string
-	for _, r := range g.renewals.sorted() {
-		if what := renewals[capture.Renewal(r)]; what != "" {
-			did = append(did, fmt.Sprintf("%s: %s", calls(g.renewals.counts[r], "call", "calls"), what))
+	did, words := []string{}, renewals
+	if g.kind.api == classify.REST {
+		words = tokenRenewals
+	}
+	add := func(n int, what string) {
+		if n > 0 && what != "" {
+			did = append(did, calls(n, "call", "calls")+": "+what)
 		}
+	}
+	for _, name := range g.renewals.sorted() {
+		r, n := capture.Renewal(name), g.renewals.counts[name]
+		if r == capture.RenewalFailed {
+			n = g.rejectedFresh()
+		}
+		add(n, words[r])
+	}
+	if n := g.refusals.sum(); n > 0 {
+		add(n, "not sent again, no new access token could be had ("+s.list(&g.refusals, 3, s.free)+")")
 	}
 	if len(did) == 0 {
 		did = []string{"each call was sent once. A failed call is sent again only where its signature or token had expired."}
@@ -180,14 +193,24 @@ func (s *summary) tried(g *group) {
 	s.printf("**Tried by the proxy** (marketo-proxy, between the application and Marketo): %s\n\n", strings.TrimSuffix(strings.Join(did, "; "), ".")+".")
 }
 
-var renewals = map[capture.Renewal]string{
-	capture.RenewalRecovered: "credential renewed, sent once more, succeeded",
-	capture.RenewalFailed:    "credential renewed, sent once more, failed again",
-	capture.NoCredential:     "not renewed, the proxy has no key of this user",
-	capture.BadSignature:     "not renewed, the signature in the request does not fit the key of this user",
-	capture.UnsupportedBody:  "not renewed, no credential that could be replaced was found in the request",
-	capture.RenewalDisabled:  "not renewed, by configuration",
-}
+var (
+	renewals = map[capture.Renewal]string{
+		capture.RenewalRecovered: "signed anew, sent once more, succeeded",
+		capture.RenewalFailed:    "signed anew, sent once more, failed again",
+		capture.NoCredential:     "not renewed, the proxy has no key of this user",
+		capture.BadSignature:     "not renewed, the signature in the request does not fit the key of this user",
+		capture.UnsupportedBody:  "not renewed, no credential that could be replaced was found in the request",
+		capture.RenewalDisabled:  "not renewed, by configuration",
+	}
+	tokenRenewals = map[capture.Renewal]string{
+		capture.RenewalRecovered: "a new access token fetched, sent once more, succeeded",
+		capture.RenewalFailed:    "a new access token fetched, sent once more, failed again",
+		capture.NoCredential:     "no new access token fetched, the proxy has no secret of this client",
+		capture.BadSignature:     "no new access token fetched, the proxy has not seen the old one issued to a client",
+		capture.UnsupportedBody:  "not sent again, the body of the request was not kept whole",
+		capture.RenewalDisabled:  "no new access token fetched, by configuration",
+	}
+)
 
 func (s *summary) clock(g *group) {
 	offset, known := g.offset()
@@ -268,6 +291,8 @@ func (s *summary) asked(g *group) {
 		add("Did these calls%s reach Marketo, and was an answer sent? Was there a disturbance of the network or a gateway at these times?", ids)
 	case g.kind.outcome == classify.HTTP, g.kind.outcome == classify.Malformed:
 		add("Which system on your side gave these answers%s, and why? They are not what the API documents.", ids)
+	case g.explained.Class == classify.ClassRenew && g.kind.api == classify.REST:
+		add("Why was an access token rejected that your identity service had given immediately before the call%s?", ids)
 	case g.explained.Class == classify.ClassRenew:
 		add("Why was a credential rejected as expired that was made immediately before the call%s? How old may it be?", ids)
 	case g.explained.Class == classify.ClassUnknown && g.kind.code != "":

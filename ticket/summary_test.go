@@ -49,6 +49,10 @@ func TestUseless(t *testing.T) {
 		return change(c, func(c *capture.Capture) { c.Renewal = r })
 	}
 	expired := soap(1, "20016", classify.ClassRenew, "Request Expired (20016)")
+	token := rest(1, "602", classify.ClassRenew, "Access token expired")
+	refused := change(token, func(c *capture.Capture) {
+		c.Renewal, c.RenewalError = capture.RenewalFailed, "the identity service answers 401: invalid_client: Bad client of ada.lovelace@analytical.org"
+	})
 	var burst []capture.Capture
 	for n := range 30 {
 		burst = append(burst, change(rest(0, "606", classify.ClassThrottled, "Max rate limit '100' exceeded with in '20' secs"), func(c *capture.Capture) {
@@ -80,6 +84,13 @@ func TestUseless(t *testing.T) {
 		"another key":          {[]capture.Capture{renewal(expired, capture.BadSignature)}, time.Hour, false, "one of the two is wrong"},
 		"never":                {[]capture.Capture{renewal(expired, capture.RenewalDisabled)}, time.Hour, false, "with --sign=expired it heals"},
 		"fresh and expired":    {[]capture.Capture{renewal(expired, capture.RenewalFailed)}, time.Hour, true, "Why was a credential rejected as expired"},
+		"token, no secret":     {[]capture.Capture{renewal(token, capture.NoCredential)}, time.Hour, false, "no new access token fetched, the proxy has no secret of this client."},
+		"token, not issued":    {[]capture.Capture{renewal(token, capture.BadSignature)}, time.Hour, false, "fetch its tokens through the proxy"},
+		"token, another clock": {[]capture.Capture{off(renewal(token, capture.BadSignature), time.Hour)}, time.Hour, false, "fetch its tokens through the proxy"},
+		"token, never":         {[]capture.Capture{renewal(token, capture.RenewalDisabled)}, time.Hour, false, "no new access token fetched, by configuration."},
+		"token, body":          {[]capture.Capture{renewal(token, capture.UnsupportedBody)}, time.Hour, false, "their bodies were not kept whole"},
+		"token, refused":       {[]capture.Capture{refused}, time.Hour, false, `1 call: not sent again, no new access token could be had (the identity service answers 401: `},
+		"token, fresh":         {[]capture.Capture{renewal(token, capture.RenewalFailed), refused}, time.Hour, true, "1 call: a new access token fetched, sent once more, failed again; 1 call: not sent again"},
 		"healed":               {[]capture.Capture{healed(1)}, time.Hour, false, "Nothing failed for the application"},
 		"client":               {[]capture.Capture{change(lost(1), func(c *capture.Capture) { c.Outcome = classify.Client })}, time.Hour, false, "the longest of these calls had taken 1.2 s"},
 		"transport":            {[]capture.Capture{lost(1)}, time.Hour, true, "Did these calls reach Marketo"},
@@ -97,6 +108,7 @@ func TestUseless(t *testing.T) {
 				t.Errorf("says so first: %t\n%s", first, got)
 			}
 			want(t, "SUMMARY.md", got, c.says)
+			wantNot(t, "SUMMARY.md", got, "analytical.org")
 			if c.useful != strings.Contains(got, "**Asked of Marketo's support**") {
 				t.Errorf("asks: %s", got)
 			}

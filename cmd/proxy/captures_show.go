@@ -89,7 +89,7 @@ func (p *page) capture(d *capture.Detail) {
 	p.printf("  %s%s\n", p.screen.paint(dim, fmt.Sprintf("%-12s", "outcome")), p.screen.paint(color, printable(strings.TrimSpace(string(d.Outcome)+" "+d.Code))))
 	p.field("message", d.Message)
 	p.field("request id", d.RequestID)
-	p.field("renewal", pretty.Renewal(d.Renewal))
+	p.field("renewal", pretty.Renewal(&d.Capture))
 	p.field("duration", pretty.Duration(d.DurationMS))
 	p.field("proxy", proxyLine(d.Proxy))
 	if !d.Complete {

@@ -249,6 +249,14 @@ func TestCapturesShow(t *testing.T) {
 	if !strings.Contains(out, "[the first 100; --body-max=0 shows all]") {
 		t.Error(out)
 	}
+	writeCaptures(t, dir, testCapture(9, func(c *capture.Capture) {
+		c.API, c.Operation, c.Code = classify.REST, "getLeadByIdUsingGET", "602"
+		c.Renewal, c.RenewalError = capture.RenewalFailed, "the identity service answers 401"
+	}))
+	out = must(t, "captures", "show", testID(9), "--capture-dir", dir)
+	if !strings.Contains(out, "  renewal     no new access token could be had: the identity service answers 401\n") || strings.Contains(out, "signed") {
+		t.Error(out)
+	}
 }
 
 // Hours are those of the zone, and the same hour of two days, or of both sides of a change of the clock, is two.

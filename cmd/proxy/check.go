@@ -49,7 +49,7 @@ func (c *checkCommand) Run(w *world) error {
 		if users := s.credentials.Users(); len(users) > 0 {
 			ok("credentials: %d users", len(users))
 		} else {
-			fmt.Fprintln(w.stdout, "note  credentials: none, so expired calls (20016) are recorded but not renewed; see --credentials-dir")
+			fmt.Fprintln(w.stdout, "note  credentials: none, so expired calls (20016, 601, 602) are recorded but not renewed; see --credentials-dir")
 		}
 		if s.noCA != nil {
 			fmt.Fprintf(w.stdout, "note  interception is off: %v\n", s.noCA)

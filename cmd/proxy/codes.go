@@ -13,7 +13,7 @@ import (
 )
 
 type codesCommand struct {
-	Code  string `arg:"" optional:"" help:"A code to explain; all of them if not given."`
+	Code  string `arg:"" optional:"" help:"A code to explain, or an operation of SOAP to find in REST; all codes if not given."`
 	API   string `name:"api" help:"Only soap or rest." placeholder:"API"`
 	Class string `help:"Only renew, throttled, quota, marketo, access, caller, answer or unknown." placeholder:"CLASS"`
 	JSON  bool   `name:"json" help:"One JSON object a line."`
@@ -25,6 +25,9 @@ func (c *codesCommand) Run(w *world) error {
 		return usageError{fmt.Errorf("--%w", err)}
 	}
 	code := strings.TrimSpace(c.Code)
+	if rest := classify.RESTCounterpart(code); rest != "" {
+		return explainOperation(w, code, rest, c.JSON)
+	}
 	if strings.Trim(code, "0123456789") != "" {
 		return usageError{fmt.Errorf("%q is not a code: codes are numbers like 20011", printable(code))}
 	}
@@ -54,6 +57,21 @@ func (c *codesCommand) Run(w *world) error {
 		return out.Flush()
 	}
 	return errors.Join(codesTable(out, w.screen(), chosen), out.Flush())
+}
+
+// explainOperation says what the REST API has in place of an operation of SOAP.
+func explainOperation(w *world, operation, rest string, asJSON bool) error {
+	out := bufio.NewWriter(w.stdout)
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return errors.Join(encoder.Encode(map[string]string{"api": string(classify.SOAP), "operation": operation, "rest": rest}), out.Flush())
+	}
+	p := &page{w: out, screen: w.screen()}
+	p.heading(operation, "")
+	p.field("api", string(classify.SOAP))
+	p.field("in REST", rest)
+	return out.Flush()
 }
 
 // where names what the codes were narrowed to.

@@ -27,6 +27,15 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+func TestCodesOfOperation(t *testing.T) {
+	if got, want := must(t, "codes", "mergeLeads"), "mergeLeads\n  api         soap\n  in REST     POST /rest/v1/leads/{leadId}/merge.json\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	if got, want := must(t, "codes", "mergeLeads", "--json"), `{"api":"soap","operation":"mergeLeads","rest":"POST /rest/v1/leads/{leadId}/merge.json"}`+"\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestCodesMistakes(t *testing.T) {
 	for _, c := range []struct {
 		args string

@@ -1,5 +1,5 @@
 // The program marketo-proxy: a sidecar between applications and Marketo that keeps every failing call, explains it, counts it,
-// and renews expired signatures.
+// and renews expired signatures and access tokens.
 package main
 
 import (
@@ -76,7 +76,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("marketo-proxy"),
-		kong.Description("A sidecar between applications and Marketo: keeps every failing call, explains it, counts it, and renews expired signatures."),
+		kong.Description("A sidecar between applications and Marketo: keeps every failing call, explains it, counts it, and renews expired signatures and access tokens."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code; panic(exitNow{}) }),
 		kong.Resolvers(env.resolver()),
