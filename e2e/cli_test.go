@@ -275,7 +275,7 @@ func TestDemo(t *testing.T) {
 	if r.code != 0 || r.stderr != "" {
 		t.Fatalf("exit %d: %s", r.code, r.stderr)
 	}
-	for _, want := range []string{"20011", "20016", "recovered", "partial", "transport", "captures show"} {
+	for _, want := range []string{"20011", "20016", "recovered", "partial", "transport", "captures show", "error 1006", "skipped, 1005", "606", "the proxy renewed the token"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("the demo does not show %s:\n%s", want, r.stdout)
 		}
@@ -286,14 +286,16 @@ func TestDemo(t *testing.T) {
 	}
 	outcomes := map[string]int{}
 	for _, c := range listCaptures(t, dir[1]+dir[2]) {
-		outcomes[c.Outcome]++
+		outcomes[c.API+" "+c.Outcome]++
 		if !strings.Contains(r.stdout, c.ID) {
 			t.Errorf("%s is not shown", c.ID)
 		}
 	}
-	for _, outcome := range []string{"fault", "partial", "transport", "recovered"} {
-		if outcomes[outcome] == 0 {
-			t.Errorf("no %s among the captures: %v", outcome, outcomes)
+	for _, api := range []string{"soap", "rest"} {
+		for _, outcome := range []string{"fault", "partial", "transport", "recovered"} {
+			if outcomes[api+" "+outcome] == 0 {
+				t.Errorf("no %s %s among the captures: %v", api, outcome, outcomes)
+			}
 		}
 	}
 }

@@ -1,56 +1,23 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"go.uber.org/zap"
 
 	"marketo-proxy/capture"
 	"marketo-proxy/emulator"
-	"marketo-proxy/sign"
-	"marketo-proxy/xmlscan"
 )
 
 type demoCommand struct {
 	Once bool `help:"Exit after the traffic in place of waiting for Ctrl-C; the captures stay on disk."`
-}
-
-// demoCall is one call of the demo's application.
-type demoCall struct {
-	what      string
-	operation string
-	params    string        // content of the request element
-	age       time.Duration // of the signature
-	fail      string        // what the emulator is asked to do
-}
-
-// demoTraffic has a success, and each kind of failure that the proxy knows.
-var demoTraffic = []demoCall{
-	{"create a lead", "SyncLead", `<leadRecord><Email>ada@example.com</Email><leadAttributeList><attribute><attrName>FirstName</attrName><attrValue>Ada</attrValue></attribute></leadAttributeList></leadRecord><returnLead>false</returnLead>`, 0, ""},
-	{"read it back", "GetLead", leadKey("ada@example.com"), 0, ""},
-	{"read a lead that is not there", "GetLead", leadKey("nobody@example.com"), 0, ""},
-	{"an hour old signature", "GetLead", leadKey("ada@example.com"), time.Hour, ""},
-	{"a batch, some of it fails", "SyncMultipleLeads", `<leadRecordList>` + strings.Repeat(`<leadRecord><Email>batch@example.com</Email></leadRecord>`, 4) + `</leadRecordList><dedupEnabled>true</dedupEnabled>`, 0, "partial"},
-	{"Marketo has an internal error", "GetMultipleLeads", `<leadSelector xsi:type="ns1:LeadKeySelector" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><keyType>EMAIL</keyType><keyValues><stringItem>ada@example.com</stringItem></keyValues></leadSelector><batchSize>10</batchSize>`, 0, "20011"},
-	{"too many calls in 20 s", "GetLead", leadKey("ada@example.com"), 0, "20023"},
-	{"a gateway's error page", "GetLead", leadKey("ada@example.com"), 0, "html502"},
-	{"the connection breaks", "GetLead", leadKey("ada@example.com"), 0, "reset"},
-	{"the answer is cut off", "GetLead", leadKey("ada@example.com"), 0, "cut"},
-}
-
-func leadKey(email string) string {
-	return `<leadKey><keyType>EMAIL</keyType><keyValue>` + email + `</keyValue></leadKey>`
 }
 
 // Run shows the main job on one machine with nothing else.
@@ -62,7 +29,7 @@ func (c *demoCommand) Run(w *world) error {
 	if !c.Once {
 		defer os.RemoveAll(dir)
 	}
-	e, err := emulator.New(emulator.Options{Users: map[string]string{sampleUser: sampleKey}})
+	e, err := emulator.New(emulator.Options{Users: map[string]string{sampleUser: sampleKey}, Clients: map[string]string{demoClient: demoSecret}})
 	if err != nil {
 		return err
 	}
@@ -84,7 +51,7 @@ func (c *demoCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "An emulated Marketo runs at http://%s, the proxy in front of it at http://%s.\nAn application makes %d calls through the proxy:\n\n",
+	fmt.Fprintf(w.stdout, "An emulated Marketo runs at http://%s, the proxy in front of it at http://%s.\nAn application makes %d calls through the proxy, of SOAP and of REST:\n\n",
 		upstream.Addr(), p.addr("listen"), len(demoTraffic))
 	err = errors.Join(demoRun(w, p.addr("listen")), demoReport(w, filepath.Join(dir, "captures")))
 	if err == nil && !c.Once {
@@ -101,14 +68,16 @@ func demoFlags(dir, upstream string) (*serveCommand, error) {
 	if err := os.Mkdir(credentials, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(credentials, sampleUser), []byte(sampleKey+"\n"), 0o600); err != nil {
-		return nil, err
+	for name, secret := range map[string]string{sampleUser: sampleKey, demoClient: demoSecret} {
+		if err := os.WriteFile(filepath.Join(credentials, name), []byte(secret+"\n"), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	c := &serveCommand{serveFlags{
 		Listen: freeAddress("127.0.0.1:8080"), MetricsListen: freeAddress("127.0.0.1:9464"), AdminListen: freeAddress("127.0.0.1:8081"),
 		Sign: "expired", CaptureMaxSize: 64 << 20, CaptureMaxAge: 24 * time.Hour, CaptureBodyLimit: 1 << 20, CaptureMemory: 1 << 20,
 		UpstreamTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
-		SOAPDayLimit: 10_000, RESTDayLimit: 50_000, WindowLimit: 100, ConcurrentLimit: 10,
+		MoveAccessToken: true, SOAPDayLimit: 10_000, RESTDayLimit: 50_000, WindowLimit: 100, ConcurrentLimit: 10,
 	}}
 	c.SOAPUpstream, c.RESTUpstream = "http://"+upstream, "http://"+upstream
 	c.CredentialsDir, c.CaptureDir = credentials, filepath.Join(dir, "captures")
@@ -125,58 +94,6 @@ func freeAddress(wanted string) string {
 	return wanted
 }
 
-func demoRun(w *world, addr string) error {
-	client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
-	defer client.CloseIdleConnections()
-	table := tabwriter.NewWriter(w.stdout, 0, 0, 2, ' ', 0)
-	for _, call := range demoTraffic {
-		answer, err := call.send(w.ctx, client, "http://"+addr+"/soap/mktows/3_1")
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", call.what, call.operation, answer)
-	}
-	return table.Flush()
-}
-
-// send makes the call and says what the application saw.
-func (c demoCall) send(ctx context.Context, client *http.Client, url string) (string, error) {
-	timestamp := sign.Timestamp(time.Now().Add(-c.age))
-	body := `<?xml version="1.0" encoding="UTF-8"?>
-<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="http://www.marketo.com/mktows/">
-  <SOAP-ENV:Header><ns1:AuthenticationHeader><mktowsUserId>` + sampleUser + `</mktowsUserId><requestSignature>` +
-		sign.Signature(sampleKey, timestamp, sampleUser) + `</requestSignature><requestTimestamp>` + timestamp +
-		`</requestTimestamp></ns1:AuthenticationHeader></SOAP-ENV:Header>
-  <SOAP-ENV:Body><ns1:params` + c.operation + `>` + c.params + `</ns1:params` + c.operation + `></SOAP-ENV:Body>
-</SOAP-ENV:Envelope>`
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "text/xml; charset=UTF-8")
-	if c.fail != "" {
-		req.Header.Set(emulator.FailHeader, c.fail)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return "no answer: " + err.Error(), ctx.Err()
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	saw := fmt.Sprintf("HTTP %d", resp.StatusCode)
-	if _, rest, ok := bytes.Cut(answer, []byte("<faultstring>")); ok {
-		text, _, _ := bytes.Cut(rest, []byte("</faultstring>"))
-		saw += ", fault: " + string(xmlscan.Unescape(nil, text))
-	}
-	if err != nil {
-		saw += ", cut off after " + fmt.Sprint(len(answer)) + " bytes"
-	}
-	if n := resp.Header.Get("Marketo-Proxy-Attempts"); n != "" {
-		saw += ", after " + n + " attempts: the proxy renewed the signature"
-	}
-	return saw, nil
-}
-
 func demoReport(w *world, captures string) error {
 	fmt.Fprintf(w.stdout, "\nWhat went wrong is on disk, request and response, before the application saw the end of it:\n\n")
 	list := capturesLs{}
@@ -191,7 +108,7 @@ Look further:
   export MARKETO_PROXY_CAPTURE_DIR=%s
   %s captures show %s
   %s captures ls --by code
-  %s codes 20011
+  %s codes 606
 `, captures, program, demoExample(w.ctx, captures), program, program)
 	return nil
 }
@@ -199,7 +116,7 @@ Look further:
 // demoExample is the id of the capture that is the most worth to see.
 func demoExample(ctx context.Context, dir string) string {
 	if archive, err := capture.OpenArchive(dir); err == nil {
-		for stored, err := range archive.Search(ctx, capture.Query{Codes: []string{"20016"}, Limit: 1}) {
+		for stored, err := range archive.Search(ctx, capture.Query{Codes: []string{"20016", "602"}, Limit: 1}) {
 			if err == nil {
 				return stored.ID
 			}
