@@ -78,7 +78,7 @@ func serve(t *testing.T, upstream string, args ...string) *pod {
 type call struct {
 	api    string
 	fail   string        // what the emulator does to it
-	user   string        // of SOAP
+	user   string        // SOAP: whose signature it has; REST: whose token, which the proxy did not see issued
 	age    time.Duration // of the signature
 	write  bool          // in place of a read
 	weight int           // how often in a round
@@ -98,7 +98,7 @@ var round = []call{
 	{api: "soap", fail: "partial", write: true, weight: 1},
 	{api: "soap", age: time.Hour, weight: 7},
 	{api: "soap", age: time.Hour, user: other, weight: 2},
-	{api: "rest", weight: 4},
+	{api: "rest", weight: 2},
 	{api: "rest", fail: "611", weight: 2},
 	{api: "rest", fail: "606", weight: 1},
 	{api: "rest", fail: "607", weight: 1},
@@ -108,6 +108,8 @@ var round = []call{
 	{api: "rest", fail: "html502", weight: 2},
 	{api: "rest", fail: "malformed", weight: 2},
 	{api: "rest", write: true, weight: 1}, // of a lead that is there
+	{api: "rest", fail: "expired", weight: 7},
+	{api: "rest", user: other, weight: 2},
 }
 
 // healthy has successes only.
@@ -167,6 +169,9 @@ func (p *pod) send(ctx context.Context, client *http.Client, c call, token strin
 		return err
 	}
 	if c.api == "rest" {
+		if c.user != "" {
+			token = c.user
+		}
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Content-Type", "application/json")
 	} else {
