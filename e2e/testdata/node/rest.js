@@ -30,10 +30,11 @@ async function call(step, promise, read) {
   await call('fault', marketo.stats.usage(), (r) => r);
   const sync = marketo.lead.createOrUpdate([{ email: 'rufus@marketo.com' }], { action: 'createOnly', lookupField: 'email' });
   await call('partial', sync, (r) => ({ status: r.status, code: r.reasons[0].code }));
-  await call('reset', marketo.campaign.getCampaigns(), (r) => r);
   // These two are POSTs with _method=GET in their forms.
   await call('list leads', marketo.list.getLeads(1002), (r) => ({ id: String(r.id) }));
   await call('list fault', marketo.list.byId(1002), (r) => r);
+  // The last one: a GET that is called again here leaves its form, without a length, in front of the next request.
+  await call('reset', marketo.campaign.getCampaigns(), (r) => r);
 })().catch((e) => {
   console.error(e.stack);
   process.exitCode = 1;
