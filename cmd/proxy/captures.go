@@ -22,7 +22,7 @@ type capturesCommand struct {
 type filterFlags struct {
 	Since     string   `help:"Calls that began no earlier: a time ago like 90m, 2h or 7d, or a time like 2026-11-24T15:04:05Z." placeholder:"TIME"`
 	Until     string   `help:"Calls that began before." placeholder:"TIME"`
-	Code      []string `help:"Any of these codes." placeholder:"CODE,…"`
+	Code      []string `help:"Any of these codes." placeholder:"CODE"`
 	Class     string   `help:"renew, throttled, quota, marketo, access, caller, answer or unknown." placeholder:"CLASS"`
 	Operation string   `help:"An operation, like getLead." placeholder:"NAME"`
 	API       string   `name:"api" help:"soap or rest." placeholder:"API"`

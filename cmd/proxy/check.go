@@ -11,19 +11,22 @@ import (
 	"time"
 
 	"marketo-proxy/classify"
-	"marketo-proxy/journal"
 )
 
 type checkCommand struct {
 	serveFlags
-	Usage bool `help:"Ask Marketo in place of all this, as --rest-client, what REST calls it counted today, and what errors."`
-	JSON  bool `name:"json" help:"With --usage: one JSON object."`
+	Running bool `help:"Check the marketo-proxy that runs with these settings: its addresses must answer and its directory be writable, not be free."`
+	Usage   bool `help:"Ask Marketo in place of all this, as --rest-client, what REST calls it counted today, and what errors."`
+	JSON    bool `name:"json" help:"With --usage: one JSON object."`
 }
 
 // maxClockError is how far the local clock may be off before signatures are in danger.
 const maxClockError = 30 * time.Second
 
 const soapIsGone = "Adobe switched the SOAP API off on 31 July 2026, so calls to it will fail, and be captured with what to call in REST"
+
+var errServed = errors.New("check: a second serve would not start beside the one that runs with these settings; nothing else is wrong. " +
+	"To check the one that runs: check --running")
 
 // Run reports every problem, not only the first.
 func (c *checkCommand) Run(w *world) error {
@@ -55,19 +58,15 @@ func (c *checkCommand) Run(w *world) error {
 			fmt.Fprintf(w.stdout, "note  interception is off: %v\n", s.noCA)
 		}
 	}
-	if err := c.tryCaptures(w); err != nil {
-		bad(fmt.Errorf("--capture-dir: %w", err))
-	} else {
-		ok("captures: %s is writable", absolute(c.CaptureDir))
-	}
-	for _, listen := range c.listens() {
-		l, err := net.Listen("tcp", listen.addr)
-		if err != nil {
-			bad(fmt.Errorf("--%s: %w", listen.flag, err))
-			continue
-		}
-		l.Close()
-		ok("%s: %s is free", listen.flag, listen.addr)
+	o := c.occupancy(w)
+	served := !c.Running && o.served()
+	switch {
+	case served:
+		fmt.Fprintln(w.stdout, "note  captures and addresses: in use by the marketo-proxy that runs with these settings")
+	case c.Running:
+		c.checkRunning(o, ok, bad)
+	default:
+		c.checkFree(o, ok, bad)
 	}
 	if s != nil && s.soap != nil {
 		err := c.reach(w, "soap", s.soap, s, ok)
@@ -80,19 +79,15 @@ func (c *checkCommand) Run(w *world) error {
 	if s != nil && s.rest != nil {
 		bad(c.reach(w, "rest", s.rest, s, ok))
 	}
-	if len(problems) > 0 {
+	switch {
+	case len(problems) > 0 && c.Running:
+		return usageError{fmt.Errorf("check: not all is well with what runs: %w", errors.Join(problems...))}
+	case len(problems) > 0:
 		return usageError{fmt.Errorf("check: serve would not work: %w", errors.Join(problems...))}
+	case served:
+		return usageError{errServed}
 	}
 	return nil
-}
-
-// tryCaptures opens the journal as serve does, and closes it again.
-func (c *checkCommand) tryCaptures(w *world) error {
-	j, err := journal.Open(journal.Options{Dir: c.CaptureDir, MaxSize: int64(c.CaptureMaxSize), MaxAge: c.CaptureMaxAge})
-	if err != nil {
-		return err
-	}
-	return j.Close(w.ctx)
 }
 
 // reach tries DNS, TLS and the clock of an upstream, without a call that would count.

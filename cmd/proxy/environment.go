@@ -40,8 +40,11 @@ func (env environment) resolver() kong.Resolver {
 	})
 }
 
-// hasVariable tells whether a flag has a variable. What may change something in Marketo is allowed by hand, each time.
-func hasVariable(flag string) bool { return flag != "help" && flag != "allow-writes" }
+// hasVariable tells whether a flag has a variable. What may change something in Marketo is allowed by hand, each time; what asks another
+// question is asked by hand.
+func hasVariable(flag string) bool {
+	return flag != "help" && flag != "allow-writes" && flag != "running" && flag != "usage"
+}
 
 // stateDir is where state lives that no flag moves elsewhere (XDG Base Directory Specification).
 func (env environment) stateDir() string {
@@ -66,12 +69,22 @@ func (env environment) unknown() error {
 	return nil
 }
 
-// helpWithEnvironment shows the variable of a flag in its help.
+// helpWithEnvironment shows the default and the variable of a flag in its help.
 func helpWithEnvironment(value *kong.Value) string {
-	if value.Flag == nil || !hasVariable(value.Name) {
+	if value.Flag == nil {
 		return value.Help
 	}
-	return strings.TrimSuffix(value.Help, ".") + " ($" + envName(value.Name) + ")."
+	var also []string
+	if value.HasDefault && !value.IsBool() {
+		also = append(also, "default "+value.Default)
+	}
+	if hasVariable(value.Name) {
+		also = append(also, "$"+envName(value.Name))
+	}
+	if len(also) == 0 {
+		return value.Help
+	}
+	return strings.TrimSuffix(value.Help, ".") + " (" + strings.Join(also, "; ") + ")."
 }
 
 // byteSize is a number of bytes, written like 64MiB, 1GB or 4096.

@@ -66,25 +66,14 @@ type cli struct {
 	Check    checkCommand    `cmd:"" help:"Check the configuration of serve, and whether Marketo can be reached."`
 	CA       caCommand       `cmd:"" name:"ca" help:"Print the public certificate of the interception CA."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
-	Probe    probeCommand    `cmd:"" hidden:"" help:"Ask a running proxy for its health; exit 0 if it is well (for containers without a shell)."`
+	Probe    probeCommand    `cmd:"" help:"Ask a running proxy for its health, where there is no curl: exit 0 if it is well."`
 }
 
 // run is the whole program: all that it reads is a parameter. It blocks until the command is done or ctx ends.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	env := newEnvironment(environ)
-	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("marketo-proxy"),
-		kong.Description("A sidecar between applications and Marketo: keeps every failing call, explains it, counts it, and renews expired signatures and access tokens."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code; panic(exitNow{}) }),
-		kong.Resolvers(env.resolver()),
-		kong.TypeMapper(reflect.TypeFor[byteSize](), byteSizeMapper{}),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
-		kong.Vars{"state": env.stateDir()},
-		kong.ValueFormatter(helpWithEnvironment),
-	)
+	parser, err := newParser(&cli{}, env, stdout, stderr, func(code int) { exited = code; panic(exitNow{}) })
 	if err != nil {
 		fmt.Fprintf(stderr, "marketo-proxy: %v\n", err)
 		return exitUsage
@@ -118,6 +107,21 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "marketo-proxy: %s\n", oneLine(err))
 		return exitFailed
 	}
+}
+
+// newParser makes the parser of the command line; exit is called after --help.
+func newParser(c *cli, env environment, stdout, stderr io.Writer, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("marketo-proxy"),
+		kong.Description("A sidecar between applications and Marketo: keeps every failing call, explains it, counts it, and renews expired signatures and access tokens."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.Resolvers(env.resolver()),
+		kong.TypeMapper(reflect.TypeFor[byteSize](), byteSizeMapper{}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
+		kong.Vars{"state": env.stateDir()},
+		kong.ValueFormatter(helpWithEnvironment),
+	)
 }
 
 // exitNow ends parsing after --help; kong means to call os.Exit there.

@@ -4,27 +4,23 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 )
 
 type probeCommand struct {
 	MetricsListen string `help:"Where the proxy's probes are." default:"127.0.0.1:9464" placeholder:"ADDR"`
-	Path          string `arg:"" optional:"" help:"Which probe." enum:"livez,readyz,startupz" default:"readyz"`
+	Path          string `arg:"" optional:"" help:"livez, readyz or startupz; readyz if not given." enum:"livez,readyz,startupz" default:"readyz"`
 }
 
 func (c *probeCommand) Run(w *world) error {
-	host, port, err := net.SplitHostPort(c.MetricsListen)
+	host, err := reachable(c.MetricsListen)
 	if err != nil {
 		return usageError{fmt.Errorf("--metrics-listen: %w", err)}
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/"+c.Path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/"+c.Path, nil)
 	if err != nil {
 		return usageError{err}
 	}

@@ -65,8 +65,8 @@ type serveFlags struct {
 	CaptureMaxAge    time.Duration `help:"Age of captures." default:"168h" placeholder:"TIME"`
 	CaptureBodyLimit byteSize      `help:"Bytes of a body that are kept." default:"64MiB" placeholder:"SIZE"`
 	CaptureMemory    byteSize      `help:"A larger body goes to a temporary file until its call is decided." default:"1MiB" placeholder:"SIZE"`
-	CaptureSkip      []string      `help:"Codes that are counted but not captured." placeholder:"CODE,…"`
-	ForwardHosts     []string      `help:"Hosts that the forward proxy serves and intercepts." default:"*.mktoapi.com,*.mktorest.com,*.marketo.com" placeholder:"HOST,…"`
+	CaptureSkip      []string      `help:"Codes that are counted but not captured." placeholder:"CODE"`
+	ForwardHosts     []string      `help:"Hosts that the forward proxy serves and intercepts." default:"*.mktoapi.com,*.mktorest.com,*.marketo.com" placeholder:"HOST"`
 	AdminTokenFile   string        `help:"File with the token that the admin page and its API ask for." placeholder:"FILE"`
 	UpstreamTimeout  time.Duration `help:"From the sent request to the end of the answer." default:"5m" placeholder:"TIME"`
 	ShutdownTimeout  time.Duration `help:"How long calls in flight may take to finish after SIGTERM." default:"30s" placeholder:"TIME"`

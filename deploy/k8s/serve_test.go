@@ -57,7 +57,7 @@ func TestServeTakesTheSettings(t *testing.T) {
 		}
 		cmd.Env = []string{"XDG_STATE_HOME=" + filepath.Join(root, "var/lib")}
 		for name, value := range env {
-			if !strings.Contains(flags, "($"+name+")") {
+			if !strings.Contains(flags, "$"+name+")") {
 				t.Errorf("%s: serve knows no %s", dir, name)
 			}
 			if strings.HasPrefix(value, "/") {
