@@ -45,17 +45,12 @@ func TestSecurityModelNamesTests(t *testing.T) {
 	}
 }
 
-// What docs/kubernetes.md has people copy works: its directories exist, and its kustomization puts the sidecar into an application's
+// What docs/kubernetes.md has people copy works: its overlays build, and its kustomization puts the sidecar into an application's
 // manifest.
 func TestKubernetesDocument(t *testing.T) {
 	text := document(t, "kubernetes.md")
 	for _, dir := range regexp.MustCompile(`-k (deploy/k8s/[a-z]+)`).FindAllStringSubmatch(text, -1) {
 		build(t, filepath.Join("../..", dir[1]))
-	}
-	for _, link := range regexp.MustCompile(`\]\(([a-z./-]+)\)`).FindAllStringSubmatch(text+document(t, "security.md"), -1) {
-		if _, err := os.Stat(filepath.Join("../../docs", link[1])); err != nil {
-			t.Errorf("a link leads nowhere: %v", err)
-		}
 	}
 	snippet := regexp.MustCompile(`(?s)        components:\n.*?newTag: [^\n]*\n`).FindString(text)
 	if snippet == "" {
