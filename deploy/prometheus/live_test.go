@@ -5,10 +5,13 @@ package prometheus
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,11 +160,38 @@ func exemplars(t *testing.T, s *server, p *pod) {
 			t.Errorf("code %s has the capture %s: exit %d %s %s", code, id, exit, stdout, stderr)
 		}
 		codes[code] = true
+		follow(t, p, id)
 	}
 	for _, code := range []string{"20011", "20016", "611", "602", "606", "other"} {
 		if !codes[code] {
 			t.Errorf("no exemplar of %s among %v", code, codes)
 		}
+	}
+}
+
+var documentedLink = regexp.MustCompile(`url: http://127\.0\.0\.1:8081(/\S+)`)
+
+// follow clicks on an exemplar in Grafana, which is another site than the page of the captures.
+func follow(t *testing.T, p *pod, id string) {
+	t.Helper()
+	link := documentedLink.FindStringSubmatch(read(t, "../../docs/monitoring.md"))
+	if link == nil {
+		t.Fatal("docs/monitoring.md has no link to a capture")
+	}
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.at["admin-listen"]+strings.ReplaceAll(link[1], "$${__value.raw}", id), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Site": "cross-site", "Mode": "navigate", "Dest": "document"} {
+		req.Header.Set("Sec-Fetch-"+name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if page, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), id) {
+		t.Errorf("the link to %s: %s %v", id, resp.Status, err)
 	}
 }
 
