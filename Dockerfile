@@ -34,9 +34,10 @@ LABEL org.opencontainers.image.title="marketo-proxy" \
 COPY --from=build /out /
 COPY --from=build --chown=65532:65532 /state /var/lib
 # Captures and the interception CA are below /var/lib/marketo-proxy, for serve and for the commands that read them (docker exec …
-# marketo-proxy captures ls).
+# marketo-proxy captures ls). A ticket that goes to standard output is made there, too: there is no /tmp.
 ENV PATH=/usr/local/bin \
-    XDG_STATE_HOME=/var/lib
+    XDG_STATE_HOME=/var/lib \
+    TMPDIR=/var/lib/marketo-proxy
 VOLUME /var/lib/marketo-proxy
 USER 65532:65532
 # Each listener is on loopback unless it is told otherwise: --listen, --metrics-listen, --tls-listen.

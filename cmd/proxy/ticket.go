@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"marketo-proxy/capture"
 	"marketo-proxy/sign"
@@ -106,6 +107,8 @@ func (c *ticketCommand) options(w *world) (o ticket.Options, err error) {
 		o.Dir = ""
 	} else if info, err := os.Stat(o.Dir); err != nil || !info.IsDir() {
 		return o, fmt.Errorf("there is no directory %s for the ticket: make it, or name another file with -o", o.Dir)
+	} else if err := unix.Access(o.Dir, unix.W_OK); err != nil { // as in a container
+		return o, fmt.Errorf("%s is no place for the ticket: %w: name a file elsewhere with -o, or - for standard output", absolute(o.Dir), err)
 	}
 	o.Archive, err = c.archive()
 	return o, err

@@ -133,7 +133,8 @@ func testPod(t *testing.T, root string, c config) {
 	}
 	marketo := p.emulate()
 	before := listing(t, root)
-	proxy, at, metrics := p.serve(marketo)
+	admin := freePort(t)
+	proxy, at, metrics := p.serve(marketo, "MARKETO_PROXY_ADMIN_LISTEN="+admin)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", proxy.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +158,19 @@ func testPod(t *testing.T, root string, c config) {
 	}
 	if out, problem, code := p.run(nil, program, "captures", "show", capture); code != 0 || !strings.Contains(out, capture) {
 		t.Errorf("captures show: exit %d: %s%s", code, out, problem)
+	}
+	if _, problem, code := p.run(nil, program, "ticket"); code != 1 || !strings.Contains(problem, "-o") {
+		t.Errorf("a ticket without a place to be: exit %d: %s", code, problem)
+	}
+	if out, problem, code := p.run(nil, program, "ticket", "-o", "-"); code != 0 || !strings.HasPrefix(out, "PK") {
+		t.Errorf("ticket: exit %d: %s", code, problem)
+	}
+	if out, problem, code := newPod(t, root, c).run(nil, program, "demo", "--once"); code != 0 {
+		t.Errorf("demo: exit %d: %s%s", code, out, problem)
+	}
+	if out, problem, code := p.run([]string{"MARKETO_PROXY_LISTEN=" + strings.TrimPrefix(at, "http://"), "MARKETO_PROXY_ADMIN_LISTEN=" + admin,
+		"MARKETO_PROXY_METRICS_LISTEN=" + metrics, "MARKETO_PROXY_REST_UPSTREAM=http://" + marketo}, program, "check", "--running"); code != 0 {
+		t.Errorf("check --running: exit %d: %s%s", code, out, problem)
 	}
 	if out, problem, code := p.run(nil, program, "ca"); code != 0 || !strings.Contains(out, "BEGIN CERTIFICATE") {
 		t.Errorf("ca: exit %d: %s%s", code, out, problem)
