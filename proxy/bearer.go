@@ -20,6 +20,7 @@ const (
 type bearer struct {
 	up      string // the token that goes up; "" for none, or what is no bearer token
 	client  string // that it was issued to; "" if the proxy does not know
+	secret  digest // for which it was issued
 	carried bool   // something that Marketo may refuse goes up
 	param   bool   // the application wrote an access_token into the query
 	move    bool   // which does not go up
@@ -120,13 +121,13 @@ func (c *call) authorize() {
 		c.addToken()
 		return
 	}
-	client, refused, ok := t.issued.owner(b.up, t.now())
+	is, ok := t.issued.owner(b.up, t.now())
 	if !ok {
 		return
 	}
-	b.client = client
-	if _, known := t.lookup(client); known && refused && t.cfg.Sign != SignNever {
-		if present := t.tokens.present(client, b.up); present != "" {
+	b.client, b.secret = is.client, is.secret
+	if is.refused && c.mayRenew() {
+		if present := t.tokens.present(b.client, b.up); present != "" {
 			b.replace(present)
 		}
 	}
@@ -136,10 +137,12 @@ func (c *call) authorize() {
 func (c *call) addToken() {
 	b, t := c.bearer, c.t
 	b.client = t.cfg.RESTClient
-	if _, known := t.lookup(b.client); !known {
+	secret, known := t.lookup(b.client)
+	if !known {
 		c.ex.Renewal = capture.NoCredential
 		return
 	}
+	b.secret = t.issued.hash(secret)
 	token, err := c.token("")
 	if err != nil {
 		c.ex.Renewal, c.ex.RenewalError = capture.RenewalFailed, err.Error()
@@ -158,6 +161,9 @@ func (c *call) mayRenew() bool {
 	if c.bearer == nil || c.bearer.client == "" || c.t.cfg.Sign == SignNever {
 		return false
 	}
-	_, known := c.t.lookup(c.bearer.client)
-	return known
+	secret, known := c.t.lookup(c.bearer.client)
+	return known && c.shown(secret)
 }
+
+// shown tells whether the token was issued for that very secret. Who knew one that was changed since gets no more tokens by it.
+func (c *call) shown(secret string) bool { return c.t.issued.hash(secret) == c.bearer.secret }

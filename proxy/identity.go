@@ -56,7 +56,7 @@ func (c *call) learnToken(a *answer) {
 	if c.entry.api != classify.REST || !classify.IssuesToken(c.ex.Call.Operation) {
 		return
 	}
-	client := c.askingClient(a.attempt.Request.Body)
+	client, secret := c.asking(a.attempt.Request.Body)
 	c.ex.Call.User = client
 	if client == "" || !c.own() || !a.ended || a.err != nil || a.final.Outcome != classify.Success {
 		return
@@ -65,26 +65,26 @@ func (c *call) learnToken(a *answer) {
 	if err != nil {
 		return
 	}
-	c.t.issued.add(token.Value, client, token.Life, c.t.now())
+	c.t.issued.add(token.Value, client, secret, token.Life, c.t.now())
 	if _, known := c.t.lookup(client); known {
 		c.t.tokens.learn(client, token)
 	}
 }
 
-// askingClient is the client that a call of the identity service speaks for, or "" where that is not beyond doubt: Marketo must
-// not have checked the secret of one client and the proxy have read the name of another.
-func (c *call) askingClient(body *capture.Recording) string {
+// asking is the client that a call of the identity service speaks for and the secret that it shows, or "" where that is not beyond
+// doubt: Marketo must not have checked the secret of one client and the proxy have read the name of another.
+func (c *call) asking(body *capture.Recording) (client, secret string) {
 	form, err := url.ParseQuery(c.in.URL.RawQuery)
 	if err != nil || c.in.Header[authorization] != nil {
-		return ""
+		return "", ""
 	}
 	if body.Size() > 0 {
-		media, _, _ := mime.ParseMediaType(c.in.Header.Get("Content-Type"))
+		media, parameters, _ := mime.ParseMediaType(c.in.Header.Get("Content-Type"))
 		content, readErr := io.ReadAll(io.LimitReader(body.Open(), maxTokenForm))
 		more, err := url.ParseQuery(string(content))
 		if err != nil || readErr != nil || media != "application/x-www-form-urlencoded" || c.in.Header.Get("Content-Encoding") != "" ||
-			int64(len(content)) != body.Size() {
-			return ""
+			!readsAsASCII(parameters["charset"]) || int64(len(content)) != body.Size() {
+			return "", ""
 		}
 		for name, values := range more {
 			form[name] = append(form[name], values...)
@@ -95,10 +95,15 @@ func (c *call) askingClient(body *capture.Recording) string {
 		names[strings.ToLower(name)] += len(values)
 	}
 	if names["client_id"] != 1 || names["client_secret"] != 1 || names["grant_type"] != 1 || form.Get("grant_type") != "client_credentials" {
-		return ""
+		return "", ""
 	}
-	if client := form.Get("client_id"); len(client) <= maxClientID {
-		return client
+	if client = form.Get("client_id"); len(client) > maxClientID {
+		return "", ""
 	}
-	return ""
+	return client, form.Get("client_secret")
+}
+
+// readsAsASCII tells that a form in charset means to Marketo what it means here; one in EBCDIC has other names and values.
+func readsAsASCII(charset string) bool {
+	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "iso-8859-1")
 }

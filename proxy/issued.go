@@ -25,71 +25,73 @@ type issued struct {
 	key [sha256.Size]byte
 
 	mu     sync.Mutex
-	tokens map[tokenHash]issue
+	tokens map[digest]issue
 }
 
-type tokenHash [sha256.Size]byte
+type digest [sha256.Size]byte
 
 // issue is a token's owner, and when it may be forgotten.
 type issue struct {
 	client  string
+	secret  digest // that the client showed for it
 	forget  time.Time
 	refused bool // Marketo said that it expired
 }
 
 func newIssued() *issued {
-	i := &issued{tokens: map[tokenHash]issue{}}
+	i := &issued{tokens: map[digest]issue{}}
 	_, _ = rand.Read(i.key[:]) // never fails
 	return i
 }
 
-func (i *issued) hash(token string) (h tokenHash) {
+// hash is the same for the same token or secret, and says nothing about it outside of this process.
+func (i *issued) hash(secret string) (h digest) {
 	mac := hmac.New(sha256.New, i.key[:])
-	mac.Write([]byte(token))
+	mac.Write([]byte(secret))
 	mac.Sum(h[:0])
 	return h
 }
 
-// add notes that client was given token, with life left.
-func (i *issued) add(token, client string, life time.Duration, now time.Time) {
-	h := i.hash(token)
+// add notes that client was given token for its secret, with life left.
+func (i *issued) add(token, client, secret string, life time.Duration, now time.Time) {
+	h, shown := i.hash(token), i.hash(secret)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if _, known := i.tokens[h]; !known && len(i.tokens) >= maxIssued {
 		i.makeRoom(now)
 	}
-	i.tokens[h] = issue{client: client, forget: now.Add(max(life, 0) + tokenGrace)}
+	i.tokens[h] = issue{client: client, secret: shown, forget: now.Add(max(life, 0) + tokenGrace)}
 }
 
 // makeRoom forgets what is over, or else the token that would be over first.
 func (i *issued) makeRoom(now time.Time) {
-	maps.DeleteFunc(i.tokens, func(_ tokenHash, is issue) bool { return is.forget.Before(now) })
+	maps.DeleteFunc(i.tokens, func(_ digest, is issue) bool { return is.forget.Before(now) })
 	if len(i.tokens) < maxIssued {
 		return
 	}
-	first := slices.MinFunc(slices.Collect(maps.Keys(i.tokens)), func(a, b tokenHash) int {
+	first := slices.MinFunc(slices.Collect(maps.Keys(i.tokens)), func(a, b digest) int {
 		return i.tokens[a].forget.Compare(i.tokens[b].forget)
 	})
 	delete(i.tokens, first)
 }
 
-// owner is the client that token was issued to, and whether Marketo has refused it since.
-func (i *issued) owner(token string, now time.Time) (client string, refused, ok bool) {
+// owner tells whom token was issued to, and whether Marketo has refused it since.
+func (i *issued) owner(token string, now time.Time) (is issue, ok bool) {
 	if token == "" || i.empty() {
-		return "", false, false
+		return issue{}, false
 	}
 	h := i.hash(token)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	is, ok := i.tokens[h]
+	is, ok = i.tokens[h]
 	if !ok || is.forget.Before(now) {
-		return "", false, false
+		return issue{}, false
 	}
 	if late := now.Add(tokenGrace); is.refused && is.forget.Before(late) {
 		is.forget = late // still in use
 		i.tokens[h] = is
 	}
-	return is.client, is.refused, true
+	return is, true
 }
 
 // refuse notes that Marketo took token for expired.

@@ -8,7 +8,7 @@ import (
 )
 
 // renewToken decides what to do about an expired access token: the body to send again with a new token, or why not. Only the client
-// that a token was issued to through this proxy gets a new one, so that the proxy lends its secret to nobody.
+// that a token was issued to through this proxy, for the secret that the proxy holds, gets a new one: the secret is lent to nobody.
 func (c *call) renewToken(a *answer) (*payload, capture.Renewal) {
 	b := c.bearer
 	c.refused()
@@ -18,8 +18,13 @@ func (c *call) renewToken(a *answer) (*payload, capture.Renewal) {
 	if b.client == "" {
 		return nil, capture.BadSignature
 	}
-	if _, known := c.t.lookup(b.client); !known {
+	secret, known := c.t.lookup(b.client)
+	if !known {
 		return nil, capture.NoCredential
+	}
+	if !c.shown(secret) {
+		c.ex.RenewalError = "the token was issued for another secret than the one in the credentials directory"
+		return nil, capture.BadSignature
 	}
 	body := a.attempt.Request.Body
 	if !body.Whole() {

@@ -344,26 +344,26 @@ func TestTokenAlways(t *testing.T) {
 func TestIssuedIsBounded(t *testing.T) {
 	i, now := newIssued(), time.Now()
 	for n := range maxIssued + 10 {
-		i.add(fmt.Sprint("token", n), "client", time.Duration(n)*time.Second, now)
+		i.add(fmt.Sprint("token", n), "client", "secret", time.Duration(n)*time.Second, now)
 	}
 	if len(i.tokens) != maxIssued {
 		t.Errorf("%d tokens", len(i.tokens))
 	}
-	if _, _, ok := i.owner("token9", now); ok {
+	if _, ok := i.owner("token9", now); ok {
 		t.Error("the oldest is still known")
 	}
-	if client, _, ok := i.owner("token10", now); !ok || client != "client" {
+	if is, ok := i.owner("token10", now); !ok || is.client != "client" {
 		t.Error("a younger one is not")
 	}
-	if _, _, ok := i.owner("token10", now.Add(48*time.Hour)); ok {
+	if _, ok := i.owner("token10", now.Add(48*time.Hour)); ok {
 		t.Error("it is known for ever")
 	}
 	i.refuse("token20")
 	late := now.Add(tokenGrace)
-	if _, refused, ok := i.owner("token20", late); !ok || !refused {
+	if is, ok := i.owner("token20", late); !ok || !is.refused {
 		t.Error("a refused token is not known")
 	}
-	if _, _, ok := i.owner("token20", late.Add(tokenGrace-time.Minute)); !ok {
+	if _, ok := i.owner("token20", late.Add(tokenGrace-time.Minute)); !ok {
 		t.Error("a token in use was forgotten")
 	}
 }
