@@ -23,6 +23,9 @@ func TestReferences(t *testing.T) {
 				t.Errorf("%s: service %s selects nothing", dir, s.Name)
 				continue
 			}
+			if s.Spec.ClusterIP != core.ClusterIPNone && s.Spec.SessionAffinity != core.ServiceAffinityClientIP {
+				t.Errorf("%s: service %s sends a client to replicas that did not see its access token issued", dir, s.Name)
+			}
 			for _, p := range s.Spec.Ports {
 				named := func(c core.ContainerPort) bool { return c.Name == p.TargetPort.StrVal }
 				if !slices.ContainsFunc(proxyOf(&pods[target].template.Spec).Ports, named) {
