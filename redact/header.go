@@ -13,7 +13,7 @@ func (r *Redactor) Header(h http.Header) http.Header {
 	}
 	masked := make(http.Header, len(h))
 	for name, values := range h {
-		id := lookup([]byte(name))
+		id := lookupField([]byte(name))
 		list := make([]string, len(values))
 		for i, v := range values {
 			switch {

@@ -64,6 +64,19 @@ func lookupPart(name []byte) int {
 	return -1
 }
 
+// lookupField is lookup for the names of header fields, where gateways put something in front: X-Forwarded-Access-Token.
+func lookupField(name []byte) int {
+	id := lookup(name)
+	for i := 0; i < len(name) && id < 0; i++ {
+		if name[i] == '-' || name[i] == '_' {
+			if id = lookup(name[i+1:]); id >= 0 && !secrets[id].part {
+				id = -1
+			}
+		}
+	}
+	return id
+}
+
 // names finds the secrets' names in text, in the spellings that occur: access_token, access-token, accessToken.
 var names = newNeedles(spellings())
 

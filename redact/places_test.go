@@ -50,30 +50,38 @@ func TestURL(t *testing.T) {
 
 func TestHeader(t *testing.T) {
 	in := http.Header{
-		"Authorization":       {"Bearer abc", "bearer  abc def", "abc", "", "key with spaces"},
-		"Proxy-Authorization": {"Basic dXNlcjpwYXNz"},
-		"Cookie":              {"a=b; c=d"},
-		"Set-Cookie":          {"a=b", "c=d; Path=/"},
-		"X-Mkto-User-Token":   {"abc"},
-		"x-mkto-user-token":   {"abc"},
-		"Location":            {"https://u:abc@h/?access%5Ftoken=abc&x=y"},
-		"Link":                {`<https://h/?access_token=abc&x=y>; rel="next"`},
-		"Soapaction":          {"http://www.marketo.com/mktows/getLead"},
-		"Www-Authenticate":    {"Bearer realm=x"},
-		"Empty":               nil,
+		"Authorization":            {"Bearer abc", "bearer  abc def", "abc", "", "key with spaces"},
+		"Proxy-Authorization":      {"Basic dXNlcjpwYXNz"},
+		"Cookie":                   {"a=b; c=d"},
+		"Set-Cookie":               {"a=b", "c=d; Path=/"},
+		"X-Mkto-User-Token":        {"abc"},
+		"X-Forwarded-Access-Token": {"abc"},
+		"X-Original_Authorization": {"Bearer abc"},
+		"X-Valid-Token":            {"abc"},
+		"X-Marketo-Cookie":         {"abc"},
+		"x-mkto-user-token":        {"abc"},
+		"Location":                 {"https://u:abc@h/?access%5Ftoken=abc&x=y"},
+		"Link":                     {`<https://h/?access_token=abc&x=y>; rel="next"`},
+		"Soapaction":               {"http://www.marketo.com/mktows/getLead"},
+		"Www-Authenticate":         {"Bearer realm=x"},
+		"Empty":                    nil,
 	}
 	want := http.Header{
-		"Authorization":       {"Bearer REDACTED", "bearer REDACTED", Marker, "", Marker},
-		"Proxy-Authorization": {"Basic REDACTED"},
-		"Cookie":              {Marker},
-		"Set-Cookie":          {Marker, Marker},
-		"X-Mkto-User-Token":   {Marker},
-		"x-mkto-user-token":   {Marker},
-		"Location":            {"https://u:REDACTED@h/?access%5Ftoken=REDACTED&x=y"},
-		"Link":                {`<https://h/?access_token=REDACTED&x=y>; rel="next"`},
-		"Soapaction":          {"http://www.marketo.com/mktows/getLead"},
-		"Www-Authenticate":    {"Bearer realm=x"},
-		"Empty":               {},
+		"Authorization":            {"Bearer REDACTED", "bearer REDACTED", Marker, "", Marker},
+		"Proxy-Authorization":      {"Basic REDACTED"},
+		"Cookie":                   {Marker},
+		"Set-Cookie":               {Marker, Marker},
+		"X-Mkto-User-Token":        {Marker},
+		"X-Forwarded-Access-Token": {Marker},
+		"X-Original_Authorization": {"Bearer " + Marker},
+		"X-Valid-Token":            {"abc"},
+		"X-Marketo-Cookie":         {"abc"},
+		"x-mkto-user-token":        {Marker},
+		"Location":                 {"https://u:REDACTED@h/?access%5Ftoken=REDACTED&x=y"},
+		"Link":                     {`<https://h/?access_token=REDACTED&x=y>; rel="next"`},
+		"Soapaction":               {"http://www.marketo.com/mktows/getLead"},
+		"Www-Authenticate":         {"Bearer realm=x"},
+		"Empty":                    {},
 	}
 	before := in.Clone()
 	r := New()
@@ -87,7 +95,7 @@ func TestHeader(t *testing.T) {
 		t.Error("no header became one")
 	}
 	counts := map[string]int{
-		"Authorization": 4, "Proxy-Authorization": 1, "Cookie": 1, "Set-Cookie": 2, "X-Mkto-User-Token": 2, "access_token": 2, Password: 1,
+		"Authorization": 5, "Proxy-Authorization": 1, "Cookie": 1, "Set-Cookie": 2, "X-Mkto-User-Token": 2, "access_token": 3, Password: 1,
 	}
 	if got := r.Counts(); !maps.Equal(got, counts) {
 		t.Errorf("counts %v, want %v", got, counts)
