@@ -82,6 +82,13 @@ func (b *Recording) KeepAll() {
 	}
 }
 
+// KeepAtMost keeps no more than n bytes of the body, or less if the limit is lower. It comes before any Write.
+func (b *Recording) KeepAtMost(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit = min(b.limit, n)
+}
+
 // Write records p. It never fails, and blocks at most the recorder's patience, once per body, when the disk hangs.
 func (b *Recording) Write(p []byte) (int, error) {
 	b.mu.Lock()

@@ -52,7 +52,7 @@ type restResponse struct {
 // when it can't be had the envelope comes in its place, so a body that begins as an object and is not declared as anything
 // but JSON is looked at, and never called malformed.
 func newRESTResponse(a Answer) *restResponse {
-	r := &restResponse{answer: a, file: isFile(a.Call.Operation), jobs: strings.HasSuffix(a.Call.Operation, "StatusUsingGET")}
+	r := &restResponse{answer: a, file: IsFile(a.Call.Operation), jobs: strings.HasSuffix(a.Call.Operation, "StatusUsingGET")}
 	r.reads = a.Method == http.MethodGet || strings.Contains(a.Call.Operation, "UsingGET")
 	declared := strings.Contains(strings.ToLower(a.ContentType), "json")
 	known := a.Call.Operation != Other && a.Call.Operation != ""
@@ -63,8 +63,8 @@ func newRESTResponse(a Answer) *restResponse {
 	return r
 }
 
-// isFile tells the operations that answer with a file: bulk extracts, and the failures and warnings of bulk imports.
-func isFile(operation string) bool {
+// IsFile tells the operations that answer with a file: bulk extracts, and the failures and warnings of bulk imports.
+func IsFile(operation string) bool {
 	for _, suffix := range []string{"FileUsingGET", "FailuresUsingGET", "WarningsUsingGET"} {
 		if strings.HasSuffix(operation, suffix) {
 			return true

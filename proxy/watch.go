@@ -15,6 +15,9 @@ const (
 	// less than a kilobyte.
 	maxPeek = 1 << 20
 
+	// maxFile is how much of a bulk file is kept. One may be of half a gigabyte, and what is in it says nothing about why it broke off.
+	maxFile = 256 << 10
+
 	// writePatience is how long an application may take to accept one block of its answer.
 	writePatience = time.Minute
 )
@@ -42,13 +45,17 @@ func (a *answer) begin(resp *http.Response) {
 	a.resp = resp
 	a.queue.pool = &a.c.t.blocks
 	a.rec = a.c.t.cfg.Recorder.New()
+	call := a.c.learned()
+	if call.API == classify.REST && classify.IsFile(call.Operation) {
+		a.rec.KeepAtMost(maxFile)
+	}
 	a.attempt.Response = &capture.ResponseHead{
 		Status: resp.StatusCode, StatusText: statusText(resp), Proto: resp.Proto, Header: resp.Header, Body: a.rec,
 	}
 	encoding := resp.Header.Get("Content-Encoding")
 	if decode.Supported(encoding) {
 		a.reader = classify.NewResponseReader(classify.Answer{
-			Call: a.c.learned(), Method: a.c.in.Method, Status: resp.StatusCode,
+			Call: call, Method: a.c.in.Method, Status: resp.StatusCode,
 			ContentType: resp.Header.Get("Content-Type"), RequestID: resp.Header.Get("X-Request-Id"),
 		})
 		a.decoder = decode.NewWriter(a.reader, encoding)
