@@ -26,9 +26,12 @@ func (c *conn) close() { _ = c.stream.Close() } // nothing is on its way that co
 // poolable tells whether, after a whole exchange, the connection may ever serve another.
 func (c *conn) poolable() bool { return c.wire.raw != nil && c.drained() }
 
-// drained tells whether all that TLS has read was given out: a further record would be the end of the connection, or the answer to a
+// drained tells whether all that was read was given out: a further byte would be of the end of the connection, or of the answer to a
 // question that nobody asked.
 func (c *conn) drained() bool {
+	if len(c.wire.ahead) > 0 {
+		return false
+	}
 	if c.tls == nil {
 		return true
 	}
