@@ -121,6 +121,13 @@ func (p *Proxy) intercepted(w http.ResponseWriter, r *http.Request) {
 // serve sends the call through goproxy to the Transport, and ends the connection if the answer was cut short: goproxy would end it
 // as if it were complete.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, e *entry) {
+	if p.cfg.Sign == SignAlways {
+		if page := p.fromPage(r, e); page != "" {
+			refuse(w, http.StatusForbidden, "--sign=always lends its keys to no web page, and this call seems to come from one, by "+page+
+				": let an application call, at 127.0.0.1 or localhost")
+			return
+		}
+	}
 	stripHopByHop(r.Header)
 	r = withEntry(r, e)
 	u := *r.URL
