@@ -28,8 +28,8 @@ type Options struct {
 	SOAPCallers func() []SOAPCaller
 }
 
-// Ticketer writes the zip of a ticket for the captures with these ids, or for those that q chooses if there are no ids. What fails
-// before the first byte is told to whoever asked for it.
+// Ticketer writes the zip of a ticket for the captures with these ids, or for those that q chooses if there are no ids. It is made
+// before its first byte is written: what fails until then is told to whoever asked for it, and only one is made at a time.
 type Ticketer func(ctx context.Context, w io.Writer, q capture.Query, ids []string) error
 
 // SOAPCaller is a user who still calls an operation of SOAP, and what REST has in its place.

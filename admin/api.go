@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"marketo-proxy/capture"
@@ -119,7 +120,7 @@ func (s *Server) apiBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// apiTicket streams a zip. One is made at a time.
+// apiTicket streams a zip. One is made at a time; how long a browser then takes to fetch it, or lets it rest, is nobody else's wait.
 func (s *Server) apiTicket(w http.ResponseWriter, r *http.Request) {
 	if s.options.Ticket == nil {
 		s.fail(w, r, http.StatusNotFound, errors.New("this program makes no tickets"))
@@ -140,15 +141,17 @@ func (s *Server) apiTicket(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case s.tickets <- struct{}{}:
-		defer func() { <-s.tickets }()
 	case <-r.Context().Done():
 		return
 	}
+	made := sync.OnceFunc(func() { <-s.tickets })
+	defer made()
 	name := "ticket-" + s.now().Format("20060102-150405") + ".zip"
 	if len(ids) == 1 {
 		name = "ticket-" + ids[0] + ".zip"
 	}
 	out := &lateWriter{w: w, begin: func() {
+		made()
 		w.Header().Set("Content-Type", "application/zip")
 		download(w, name)
 	}}
@@ -162,9 +165,12 @@ func (s *Server) apiTicket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// writePatience is how long a reader may let a download rest, which holds a file here.
+const writePatience = time.Minute
+
 // lateWriter begins an answer with its first byte, so that until then another one can be given.
 type lateWriter struct {
-	w     io.Writer
+	w     http.ResponseWriter
 	begin func()
 	begun bool
 }
@@ -174,6 +180,7 @@ func (l *lateWriter) Write(p []byte) (int, error) {
 		l.begin()
 		l.begun = true
 	}
+	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(writePatience)) // net/http sets it anew for the next request
 	return l.w.Write(p)
 }
 
