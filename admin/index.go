@@ -22,6 +22,7 @@ const (
 	// are searched for on disk.
 	maxEntries = 200_000
 	maxMessage = 160 // bytes of a message that are kept
+	maxUser    = 80  // of a user; real ones are shorter, but an application can write anything there
 	maxWords   = 4096
 	firstBatch = 256
 	maxBatch   = 16 << 10
@@ -233,7 +234,7 @@ func (x *index) entry(c *capture.Capture) (entry, bool) {
 	if err != nil {
 		return entry{}, false
 	}
-	k := kind{c.API, c.Code, c.Class, c.Outcome, c.Operation, c.User}
+	k := kind{c.API, c.Code, c.Class, c.Outcome, c.Operation, beginning(c.User, maxUser)}
 	shared, ok := x.kinds[k]
 	if !ok {
 		if len(x.kinds) >= maxWords {
@@ -242,7 +243,7 @@ func (x *index) entry(c *capture.Capture) (entry, bool) {
 		shared = &k
 		x.kinds[k] = shared
 	}
-	return entry{id: id, began: c.Time.UnixNano(), ms: float32(c.DurationMS), kind: shared, message: x.intern(beginning(c.Message))}, true
+	return entry{id: id, began: c.Time.UnixNano(), ms: float32(c.DurationMS), kind: shared, message: x.intern(beginning(c.Message, maxMessage))}, true
 }
 
 func (x *index) intern(s string) string {
@@ -257,11 +258,11 @@ func (x *index) intern(s string) string {
 	return shared
 }
 
-func beginning(s string) string {
-	if len(s) <= maxMessage {
+func beginning(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // compare is the order of an index.
