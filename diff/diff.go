@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"hash/maphash"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -93,13 +92,13 @@ func Compare(before, after *Document) Result {
 	}
 	switch {
 	case !aOK || !bOK:
-		d.change("", &node{text: before.sum()}, &node{text: after.sum()})
+		d.change(nil, &node{text: before.sum()}, &node{text: after.sum()})
 		d.result.Note = fmt.Sprintf("compared as a whole: more than %d MiB, or too many elements", MaxSize>>20)
 	case a.form != b.form && before.size > 0 && after.size > 0:
-		d.alone("", a.root, false)
-		d.alone("", b.root, true)
+		d.alone(nil, a.root, false)
+		d.alone(nil, b.root, true)
 	default:
-		d.compare("", a.root, b.root)
+		d.compare(nil, a.root, b.root)
 	}
 	return d.result
 }
@@ -108,11 +107,11 @@ func Compare(before, after *Document) Result {
 type differ struct{ result Result }
 
 // change notes a difference; a or b is nil if that side has nothing.
-func (d *differ) change(path string, a, b *node) {
+func (d *differ) change(at *place, a, b *node) {
 	if d.result.Total++; len(d.result.Changes) >= MaxChanges {
 		return
 	}
-	c := Change{Path: path}
+	c := Change{Path: at.path()}
 	skip := 0
 	if a != nil && b != nil {
 		skip = commonStart(a.text, b.text)
@@ -160,39 +159,39 @@ func shown(s string, skip int) *string {
 }
 
 // compare compares two nodes with the same place.
-func (d *differ) compare(path string, a, b *node) {
+func (d *differ) compare(at *place, a, b *node) {
 	if a.hash == b.hash {
 		return
 	}
 	if len(a.kids) == 0 && len(b.kids) == 0 {
-		d.change(path, a, b)
+		d.change(at, a, b)
 		return
 	}
 	if a.hasValue() {
-		d.change(path, a, nil)
+		d.change(at, a, nil)
 	}
 	if b.hasValue() {
-		d.change(path, nil, b)
+		d.change(at, nil, b)
 	}
-	d.kids(path, a.kids, b.kids)
+	d.kids(at, a.kids, b.kids)
 }
 
 // alone notes all that a node has and the other side lacks.
-func (d *differ) alone(path string, n *node, isAfter bool) {
+func (d *differ) alone(at *place, n *node, isAfter bool) {
 	switch {
 	case len(n.kids) == 0 && isAfter:
-		d.change(path, nil, n)
+		d.change(at, nil, n)
 	case len(n.kids) == 0:
-		d.change(path, n, nil)
+		d.change(at, n, nil)
 	case isAfter:
-		d.kids(path, nil, n.kids)
+		d.kids(at, nil, n.kids)
 	default:
-		d.kids(path, n.kids, nil)
+		d.kids(at, n.kids, nil)
 	}
 }
 
-// kids compares what stands below a path, by names.
-func (d *differ) kids(path string, a, b []*node) {
+// kids compares what stands below a place, by names.
+func (d *differ) kids(at *place, a, b []*node) {
 	groups, names := map[string]*[2][]*node{}, []string{}
 	for side, nodes := range [2][]*node{a, b} {
 		for _, n := range nodes {
@@ -209,36 +208,33 @@ func (d *differ) kids(path string, a, b []*node) {
 		}
 	}
 	for _, name := range names {
-		d.group(join(path, name), name == "", groups[name])
+		if name == "" {
+			d.list(at, groups[name][0], groups[name][1])
+		} else {
+			d.group(&place{at, "/" + name}, groups[name])
+		}
 	}
-}
-
-func join(path, name string) string {
-	if path == "" || name == "" {
-		return path + name
-	}
-	return path + "/" + name
 }
 
 // group compares what has the same name on both sides.
-func (d *differ) group(path string, items bool, g *[2][]*node) {
+func (d *differ) group(at *place, g *[2][]*node) {
 	a, b := g[0], g[1]
 	switch {
-	case items || len(a) > 1 || len(b) > 1:
-		d.list(path, a, b)
+	case len(a) > 1 || len(b) > 1:
+		d.list(at, a, b)
 	case len(b) == 0:
-		d.alone(path, a[0], false)
+		d.alone(at, a[0], false)
 	case len(a) == 0:
-		d.alone(path, b[0], true)
+		d.alone(at, b[0], true)
 	default:
-		d.compare(path, a[0], b[0])
+		d.compare(at, a[0], b[0])
 	}
 }
 
 // list compares items: those with keys with their like, others by position.
-func (d *differ) list(path string, a, b []*node) {
+func (d *differ) list(at *place, a, b []*node) {
 	if key := commonKey(a, b); key != "" {
-		d.keyed(path, key, a, b)
+		d.keyed(at, key, a, b)
 		return
 	}
 	start, end := 0, 0 // items that are the same
@@ -249,36 +245,35 @@ func (d *differ) list(path string, a, b []*node) {
 		end++
 	}
 	for i := start; i < max(len(a), len(b))-end; i++ {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		item := &place{at, fmt.Sprintf("[%d]", i)}
 		switch {
 		case i >= len(b)-end:
-			d.alone(at, a[i], false)
+			d.alone(item, a[i], false)
 		case i >= len(a)-end:
-			d.alone(at, b[i], true)
+			d.alone(item, b[i], true)
 		default:
-			d.compare(at, a[i], b[i])
+			d.compare(item, a[i], b[i])
 		}
 	}
 }
 
-func (d *differ) keyed(path, key string, a, b []*node) {
+func (d *differ) keyed(at *place, key string, a, b []*node) {
 	others := make(map[string]*node, len(b))
 	for _, n := range b {
 		others[n.key(key)] = n
 	}
 	for _, n := range a {
 		value := n.key(key)
-		at := fmt.Sprintf("%s[%s=%s]", path, key, strings.Trim(*shown(value, 0), `"`))
 		if other := others[value]; other != nil {
 			delete(others, value)
-			d.compare(at, n, other)
+			d.compare(at.keyed(key, value), n, other)
 		} else {
-			d.alone(at, n.withoutKey(key), false)
+			d.alone(at.keyed(key, value), n.withoutKey(key), false)
 		}
 	}
 	for _, n := range b {
 		if value := n.key(key); others[value] != nil {
-			d.alone(fmt.Sprintf("%s[%s=%s]", path, key, strings.Trim(*shown(value, 0), `"`)), n.withoutKey(key), true)
+			d.alone(at.keyed(key, value), n.withoutKey(key), true)
 		}
 	}
 }
