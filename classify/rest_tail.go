@@ -26,10 +26,23 @@ func (r *restResponse) withTail() *restResponse {
 		rest = rest[n+1:]
 	}
 	whole := *r
-	if !bytes.HasSuffix(r.tail.b, []byte("}")) || !bytes.Contains(r.tail.b, []byte(`"success"`)) { // or too much follows to be understood
+	switch success, said := r.tail.lastSuccess(); {
+	case !said || !bytes.HasSuffix(r.tail.b, []byte("}")):
 		whole.reason = "not JSON: the input ends early"
+	case !success: // too much follows to be understood, but not that
+		whole.failure = true
 	}
 	return &whole
+}
+
+// lastSuccess is the last value of "success" in the tail, if there is one.
+func (t *tail) lastSuccess() (success, said bool) {
+	const name = `"success"`
+	n := bytes.LastIndex(t.b, []byte(name))
+	if n < 0 {
+		return false, false
+	}
+	return !bytes.HasPrefix(bytes.TrimLeft(t.b[n+len(name):], xmlSpace+`:"`), []byte("false")), true
 }
 
 // after goes on with b behind the last element that was read, or returns nil if it is not the rest of the answer, which always says

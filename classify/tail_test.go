@@ -76,16 +76,18 @@ func TestLongRESTAnswers(t *testing.T) {
 	}
 	head := `{"requestId":"a#1","result":[` + strings.Join(items, ",")
 	for name, end := range map[string]string{
-		"whole":               `],"success":true}`,
-		"with a page token":   `],"nextPageToken":"ABC]}=","moreResult":true,"success":true}`,
-		"white space":         "\n]\n,\n\"success\" : true\n}" + strings.Repeat("\n", 3*maxTail),
-		"warnings":            `],"warnings":[{"code":"1","message":"]"}],"success":true}`,
-		"one more item":       `,{"id":1,"tags":[1]}],"success":true}`,
-		"no success":          `],"success":false,"errors":[{"code":"606","message":"Max rate limit"}]}`,
-		"cut":                 ``,
-		"cut behind the list": `]`,
-		"cut in a member":     `],"success":tr`,
-		"HTML behind":         `],"success":true}<html>`,
+		"whole":                       `],"success":true}`,
+		"with a page token":           `],"nextPageToken":"ABC]}=","moreResult":true,"success":true}`,
+		"white space":                 "\n]\n,\n\"success\" : true\n}" + strings.Repeat("\n", 3*maxTail),
+		"warnings":                    `],"warnings":[{"code":"1","message":"]"}],"success":true}`,
+		"one more item":               `,{"id":1,"tags":[1]}],"success":true}`,
+		"no success":                  `],"success":false,"errors":[{"code":"606","message":"Max rate limit"}]}`,
+		"cut":                         ``,
+		"cut behind the list":         `]`,
+		"cut in a member":             `],"success":tr`,
+		"HTML behind":                 `],"success":true}<html>`,
+		"much behind, and no success": `],"x":{"y":"` + strings.Repeat("z", 2*maxTail) + `"},"success" : false}`,
+		"much behind, and success":    `],"x":{"y":"` + strings.Repeat("z", 2*maxTail) + `"},"success" : true}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			read := func(a Answer, piece int) Verdict {
