@@ -9,14 +9,15 @@ import (
 // dateLayouts are the ways to write a day that occur: Y, M and D stand for digits.
 var dateLayouts = [...]string{"YYYY-MM-DD", "YYYY/MM/DD", "MM/DD/YYYY", "DD.MM.YYYY", "M/D/YYYY", "MM/D/YYYY", "M/DD/YYYY"}
 
-// bareDate tells a day without a time of day, or at midnight. It returns how the day is written and what follows it.
-func bareDate(v []byte) (layout string, rest []byte) {
+// bareDate tells a day without a time of day, or at midnight. It returns how the day is written and what follows it. anyTime allows
+// for other times: a birthday at midnight here is one at 6:00 in UTC.
+func bareDate(v []byte, anyTime bool) (layout string, rest []byte) {
 	if len(v) < len("M/D/YYYY") || !isDigit(v[0]) || len(v) > 40 {
 		return "", nil
 	}
 	for _, layout := range dateLayouts {
 		if len(v) >= len(layout) && matches(v, layout) {
-			if rest := v[len(layout):]; len(rest) == 0 || isMidnight(rest) {
+			if rest := v[len(layout):]; len(rest) == 0 || isMidnight(rest) || anyTime && isTime(v) {
 				return layout, rest
 			}
 		}

@@ -146,7 +146,7 @@ func (f form) allows(v []byte) bool {
 	case identifier:
 		return list(v, isIdentifier)
 	case moment:
-		layout, _ := bareDate(v)
+		layout, _ := bareDate(v, false)
 		return layout != "" || isTime(v)
 	case number:
 		return len(v) <= 20 && all(v, func(c byte) bool { return isDigit(c) || c == '-' || c == '.' })

@@ -45,7 +45,7 @@ func (m *Masker) wholeEmail(v []byte) bool {
 }
 
 func (m *Masker) shape(dst, v []byte, kind string) []byte {
-	if layout, rest := bareDate(v); layout != "" {
+	if layout, rest := bareDate(v, kind == Date); layout != "" {
 		m.counts[Date]++
 		m.seed(v)
 		return append(m.date(dst, layout), rest...)

@@ -175,7 +175,7 @@ func (t *textMasker) word(v []byte) int {
 		t.dst = append(t.dst, v[:n]...)
 		return n
 	}
-	if layout, _ := bareDate(v[:min(len(v), len("YYYY-MM-DD"))]); layout != "" {
+	if layout, _ := bareDate(v[:min(len(v), len("YYYY-MM-DD"))], false); layout != "" {
 		t.dst = t.m.shape(t.dst, v[:len(layout)], Message)
 		return len(layout)
 	}
