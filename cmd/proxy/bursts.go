@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// maxBursts bounds the kinds that are told apart at a time, since some are host names that an application chose.
+const (
+	maxBursts  = 100
+	otherKinds = "others"
+)
+
 // bursts counts events of a kind that follow each other within a gap. It may be used concurrently; end is called with no lock held.
 type bursts struct {
 	gap time.Duration // how long it must have been quiet before an event of the same kind begins a new burst
@@ -23,6 +29,9 @@ type burst struct {
 func (b *bursts) add(kind string) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.open[kind] == nil && len(b.open) >= maxBursts {
+		kind = otherKinds
+	}
 	if current := b.open[kind]; current != nil {
 		current.count++
 		current.over.Reset(b.gap)

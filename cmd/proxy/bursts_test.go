@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -41,5 +42,21 @@ func TestBursts(t *testing.T) {
 	b.close()
 	if e := <-over; e.kind != "a" || e.count != 1 || len(over) > 0 {
 		t.Errorf("ended: %v, and %d more", e, len(over))
+	}
+}
+
+// However many kinds there are, few are told apart.
+func TestBurstsAreBounded(t *testing.T) {
+	ended := map[string]int{}
+	b := bursts{gap: time.Hour, end: func(kind string, count int) { ended[kind] = count }}
+	firsts := 0
+	for i := range 1000 {
+		if b.add(fmt.Sprint("host", i)) {
+			firsts++
+		}
+	}
+	b.close()
+	if firsts != maxBursts+1 || len(ended) != maxBursts+1 || ended[otherKinds] != 1000-maxBursts {
+		t.Errorf("%d bursts, %d ended, %d others", firsts, len(ended), ended[otherKinds])
 	}
 }
