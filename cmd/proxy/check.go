@@ -57,6 +57,9 @@ func (c *checkCommand) Run(w *world) error {
 		if s.noCA != nil {
 			fmt.Fprintf(w.stdout, "note  interception is off: %v\n", s.noCA)
 		}
+		for _, what := range c.exposed(s) {
+			fmt.Fprintf(w.stdout, "note  %s\n", what)
+		}
 	}
 	o := c.occupancy(w)
 	served := !c.Running && o.served()

@@ -81,6 +81,9 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	if s.noCA != nil {
 		log.Warn("interception is off: its CA can't be made, set --ca-cert and --ca-key", zap.Error(s.noCA))
 	}
+	for _, what := range c.exposed(s) {
+		log.Warn("open to others", zap.String("what", what))
+	}
 	j, err := journal.Open(journal.Options{
 		Dir: c.CaptureDir, MaxSize: int64(c.CaptureMaxSize), MaxAge: c.CaptureMaxAge,
 		Log: func(event string, err error) { log.Warn(event, zap.Error(err)) },

@@ -185,6 +185,21 @@ func (f *serveFlags) listens() []listenFlag {
 	return slices.DeleteFunc(all, func(l listenFlag) bool { return l.addr == "" && l.flag != "listen" })
 }
 
+// exposed says what others than this machine's users can get at, where nothing but the network stands before it.
+func (f *serveFlags) exposed(s *settings) (all []string) {
+	for _, l := range f.listens() {
+		host, _, _ := net.SplitHostPort(l.addr)
+		switch {
+		case isLoopback(host):
+		case l.flag == "admin-listen" && s.adminToken == "":
+			all = append(all, fmt.Sprintf("--%s %s: whoever reaches it can read all captures: set --admin-token-file, or listen on 127.0.0.1", l.flag, l.addr))
+		case (l.flag == "listen" || l.flag == "tls-listen") && f.Sign == string(proxy.SignAlways):
+			all = append(all, fmt.Sprintf("--%s %s: whoever reaches it can call Marketo with your keys, by --sign=always: let a network policy say who may", l.flag, l.addr))
+		}
+	}
+	return all
+}
+
 var digits = regexp.MustCompile(`^[0-9]{1,10}$`)
 
 func (f *serveFlags) sane() error {

@@ -120,3 +120,24 @@ func TestCAIsMadeOnce(t *testing.T) {
 		t.Error("the second time it is another one")
 	}
 }
+
+// What is open to others without a secret is said.
+func TestExposed(t *testing.T) {
+	for _, c := range []struct {
+		listen, admin, sign, token string
+		want                       int
+	}{
+		{"127.0.0.1:8080", "127.0.0.1:8081", "always", "", 0},
+		{"localhost:8080", "[::1]:8081", "always", "", 0},
+		{":8080", "", "expired", "", 0},
+		{":8080", "127.0.0.1:8081", "always", "", 1},
+		{"127.0.0.1:8080", "0.0.0.0:8081", "expired", "", 1},
+		{"127.0.0.1:8080", ":8081", "expired", "0123456789abcdef", 0},
+		{"10.0.0.1:8080", "admin:8081", "always", "", 2},
+	} {
+		f := serveFlags{Listen: c.listen, AdminListen: c.admin, Sign: c.sign}
+		if got := f.exposed(&settings{adminToken: c.token}); len(got) != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}

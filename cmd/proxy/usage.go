@@ -69,7 +69,11 @@ func (c *checkCommand) usage(w *world) error {
 	}
 	r.Instance = cmp.Or(c.Instance, m.base.Host)
 	if c.JSON {
-		encoder := json.NewEncoder(w.stdout)
+		out := w.stdout
+		if w.screen().terminal {
+			out = &harmlessWriter{w: out, json: true}
+		}
+		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(r)
 	}
