@@ -27,6 +27,7 @@ type Recorder struct {
 	large       sync.Pool                 // *[largeBlock]byte
 	spools      sync.Pool                 // *[spoolBlock]byte
 	inDisk      atomic.Int32              // spools that wait for the disk
+	disked      atomic.Int64              // times that the disk was done with something
 	inMemory    atomic.Int64              // bytes of blocks in use
 }
 
@@ -247,15 +248,20 @@ func (b *Recording) send() {
 		}
 	}
 	began := time.Now()
-	for !b.lost {
-		timer := time.NewTimer(b.rec.patience())
+	for looks := 0; !b.lost; {
+		done := b.rec.disked.Load()
+		timer := time.NewTimer(b.rec.patience() / 2)
 		select {
 		case b.spool.pieces <- p:
 			timer.Stop()
 			return
 		case <-timer.C:
-			// The first hash of a large body takes its time; that is no disk that hangs.
-			b.lost = !b.spool.hashing.Load() || time.Since(began) > diskPatience
+			// The first hash of a large body takes its time; that is no disk that hangs. Nor is one that gets other bodies done,
+			// as where a processor is short. A process that was paused finds its timer run out: the second look tells.
+			if looks++; b.spool.hashing.Load() || b.rec.disked.Load() != done {
+				looks = 0
+			}
+			b.lost = looks == 2 || time.Since(began) > diskPatience
 		}
 	}
 	b.rec.free(p.data)

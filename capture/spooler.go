@@ -69,6 +69,7 @@ func (s *spooler) disk(f func()) {
 		return
 	}
 	f()
+	s.rec.disked.Add(1)
 }
 
 func (s *spooler) take(p piece) {
