@@ -188,6 +188,12 @@ func TestRESTRequest(t *testing.T) {
 			r.Headers = []capture.HeaderLine{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}
 			r.Body = bodyLine([]byte("access_token=1234567890123&filterType=id&filterValues=1"), "access_token=1234567890123&filterType=id&filterValues=1")
 		}, "/rest/v1/leads.json?_method=GET", "filterType=id&filterValues=1", ProofUnknown},
+		{"a form that says it is a GET", func(c *capture.Capture) {
+			r := &c.Attempts[0].Request
+			r.Method, r.URL = "POST", "https://123-ABC-456.mktorest.com/rest/v1/leads.json"
+			r.Headers = append(r.Headers, capture.HeaderLine{Name: "Content-Type", Value: "application/x-www-form-urlencoded"})
+			r.Body = bodyLine([]byte("filterType=id&filterValues=1&_method=GET"), "filterType=id&filterValues=1&_method=GET")
+		}, "/rest/v1/leads.json", "filterType=id&filterValues=1&_method=GET", ProofHash},
 	} {
 		target := emulated(t)
 		o := target.options()
