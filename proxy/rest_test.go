@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"marketo-proxy/classify"
 )
 
 const restFault = `{"success":false,"errors":[{"code":"611","message":"System error"}]}`
@@ -38,9 +40,8 @@ func TestFormOfGET(t *testing.T) {
 			if _, answer, err := r.rest(http.MethodPost, "/rest/v1/leads.json", body, header...); err != nil || answer != restFault {
 				t.Fatal(err, answer)
 			}
-			all := r.captures()
-			if got := all[len(all)-1]; got.Operation != c.want || got.Attempts[0].Request.Method != http.MethodPost || r.last().Call.Operation != c.want {
-				t.Errorf("%s %s: %s, want %s", c.name, encoding, got.Operation, c.want)
+			if got := r.last(); got.Call.Operation != c.want || got.Attempts[0].Request.Method != http.MethodPost {
+				t.Errorf("%s %s: %s, want %s", c.name, encoding, got.Call.Operation, c.want)
 			}
 		}
 	}
@@ -72,16 +73,14 @@ func TestXRequestID(t *testing.T) {
 		if _, _, err := r.rest(http.MethodPost, "/rest/v1/leads.json", ""); err != nil {
 			t.Fatal(err)
 		}
-		all := r.captures()
-		if got := all[len(all)-1].RequestID; got != c.want {
+		if got := r.last().Verdict.RequestID; got != c.want {
 			t.Errorf("%s: request_id %q, want %q", c.body, got, c.want)
 		}
 	}
 	if _, _, err := r.post(signedAt(0)); err != nil {
 		t.Fatal(err)
 	}
-	all := r.captures()
-	if got := all[len(all)-1]; got.API != "soap" || got.RequestID != "" {
-		t.Errorf("SOAP: %q", got.RequestID)
+	if got := r.last(); got.Call.API != classify.SOAP || got.Verdict.RequestID != "" {
+		t.Errorf("SOAP: %q", got.Verdict.RequestID)
 	}
 }
