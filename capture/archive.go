@@ -27,6 +27,10 @@ var ErrNotFound = errors.New("there is no such capture")
 // Archive reads the captures in a directory, also while a process writes them. Its methods may be called concurrently, and
 // block as long as the disk does.
 type Archive struct {
+	// Appended is Stats.Appended of the journal that writes, where it is of this process: then Follow looks at the disk only when it
+	// has changed. nil: Follow looks five times a second.
+	Appended func() int64
+
 	dir    string
 	reader *journal.Reader
 }
@@ -37,7 +41,7 @@ func OpenArchive(dir string) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	return &Archive{dir, reader}, nil
+	return &Archive{dir: dir, reader: reader}, nil
 }
 
 // Stored is a capture in the archive: its head, and the way to the rest.
@@ -287,7 +291,7 @@ type following struct {
 // added starts to follow at once, so that nothing is missed while the caller looks at what is there.
 func (a *Archive) added(ctx context.Context, q Query) <-chan following {
 	added := make(chan following)
-	appended := journal.Follow(ctx, a.dir)
+	appended := journal.Follow(ctx, a.dir, a.Appended)
 	go func() {
 		defer close(added)
 		for e, err := range appended {

@@ -15,21 +15,36 @@ const followInterval = 200 * time.Millisecond
 
 // Follow yields the lines that are appended after it was called, in the order of the file, within some 200 ms, until ctx ends or
 // the loop is left. It can be iterated once. It goes on over new, compressed and dropped segments, and when the directory is missing for a while. Errors are
-// yielded without an entry and do not end it.
-func Follow(ctx context.Context, dir string) iter.Seq2[Entry, error] {
+// yielded without an entry and do not end it. If appended is not nil, it is Stats.Appended of the journal that writes: the disk is looked at
+// only when it has changed.
+func Follow(ctx context.Context, dir string, appended func() int64) iter.Seq2[Entry, error] {
 	f := &follower{dir: dir, seen: map[string]int64{}}
 	f.start()
 	return func(yield func(Entry, error) bool) {
 		ticker := time.NewTicker(followInterval)
 		defer ticker.Stop()
-		for {
+		for seen := int64(-1); ; {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
 			}
-			if !f.poll(func(e Entry, err error) bool { return ctx.Err() == nil && yield(e, err) }) {
+			if appended != nil {
+				n := appended()
+				if n == seen {
+					continue
+				}
+				seen = n
+			}
+			unread := false
+			if !f.poll(func(e Entry, err error) bool {
+				unread = unread || err != nil
+				return ctx.Err() == nil && yield(e, err)
+			}) {
 				return
+			}
+			if unread {
+				seen = -1 // look again, whatever comes
 			}
 		}
 	}

@@ -46,8 +46,9 @@ type Record struct {
 
 // Stats is what a journal holds.
 type Stats struct {
-	Bytes   int64 // of everything under the directory, spool files included
-	Records int64 // lines; those that an earlier process left unsealed count once they are sealed
+	Bytes    int64 // of everything under the directory, spool files included
+	Records  int64 // lines; those that an earlier process left unsealed count once they are sealed
+	Appended int64 // lines that were written since Open; it never falls
 }
 
 // Journal writes one directory. Its methods may be called concurrently; no lock is ever held while the disk is asked for
@@ -84,6 +85,7 @@ type Journal struct {
 	stored      int64      // bytes of segments, the open one included
 	extra       int64      // bytes of spool and temporary files, and of the lock file
 	records     int64
+	appended    int64
 
 	lock *os.File // owned by the writer once it runs
 	last string   // the newest segment name so far; owned by the writer
@@ -195,6 +197,7 @@ func (j *Journal) acknowledge(batch []*pending, err error) {
 	j.queuedBytes -= size
 	if err == nil {
 		j.records += int64(len(batch))
+		j.appended += int64(len(batch))
 	}
 	j.mu.Unlock()
 	for _, p := range batch {
@@ -206,7 +209,7 @@ func (j *Journal) acknowledge(batch []*pending, err error) {
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Stats{Bytes: j.stored + j.extra, Records: j.records}
+	return Stats{Bytes: j.stored + j.extra, Records: j.records, Appended: j.appended}
 }
 
 // Close writes what is queued and gives the directory free. It waits until ctx ends, and returns its error if the disk was

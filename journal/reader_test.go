@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -330,6 +331,14 @@ func TestOpenAfterCompression(t *testing.T) {
 
 func TestFollow(t *testing.T) {
 	t.Parallel()
+	t.Run("of another process", func(t *testing.T) { testFollow(t, func(*Journal) func() int64 { return nil }) })
+	t.Run("of this process", func(t *testing.T) {
+		testFollow(t, func(j *Journal) func() int64 { return func() int64 { return j.Stats().Appended } })
+	})
+}
+
+func testFollow(t *testing.T, appended func(*Journal) func() int64) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := start(t, Options{Dir: dir, MaxSize: roomy, SegmentSize: 20_000})
 	for range 20 {
@@ -340,7 +349,7 @@ func TestFollow(t *testing.T) {
 	got := make(chan string, 1000)
 	go func() {
 		defer close(got)
-		for e, err := range Follow(ctx, dir) {
+		for e, err := range Follow(ctx, dir, appended(j)) {
 			if err != nil {
 				t.Error(err)
 				continue
@@ -368,6 +377,33 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// As long as the journal has appended nothing, the disk is not looked at.
+func TestFollowAsksTheJournal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := start(t, Options{Dir: dir, MaxSize: roomy})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var said atomic.Int64
+	got := make(chan string, 10)
+	go func() {
+		for e := range Follow(ctx, dir, said.Load) {
+			got <- e.ID()
+		}
+	}()
+	time.Sleep(2*followInterval + followInterval/2)
+	want := put(t, j, 100)
+	select {
+	case id := <-got:
+		t.Errorf("%s was found on disk", id)
+	case <-time.After(3 * followInterval):
+	}
+	said.Store(1)
+	if id := <-got; id != want {
+		t.Errorf("got %s, want %s", id, want)
+	}
+}
+
 func TestFollowFromNothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "later")
@@ -382,7 +418,7 @@ func TestFollowFromNothing(t *testing.T) {
 		<-j.Append(Record{Line: lineOf("first", 0)})
 		j.Close(context.Background())
 	})
-	for e, err := range Follow(ctx, dir) {
+	for e, err := range Follow(ctx, dir, nil) {
 		if err != nil || e.ID() != "first" {
 			t.Errorf("%s %v", e.Head, err)
 		}
