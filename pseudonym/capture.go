@@ -11,14 +11,15 @@ import (
 // errors of records. What says which call it was and which process saw it stays, and so does the API user.
 func (m *Masker) Capture(c *capture.Capture) {
 	c.Message = m.Text(c.Message)
-	c.User = m.emails(c.User)
+	c.User = m.Emails(c.User)
+	c.RequestID = m.Emails(c.RequestID)
 	for i := range c.Records {
 		c.Records[i].Error = m.Text(c.Records[i].Error)
-		c.Records[i].Status = m.emails(c.Records[i].Status)
+		c.Records[i].Status = m.Emails(c.Records[i].Status)
 	}
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
-		a.Error = m.emails(a.Error) // of our own making
+		a.Error = m.Emails(a.Error) // of our own making
 		a.Request.URL = m.URL(a.Request.URL)
 		m.headers(a.Request.Headers)
 		if a.Response != nil {
@@ -85,7 +86,7 @@ func (m *Masker) header(name, value string) string {
 	case urlHeaders[name]:
 		return m.reference(value)
 	case plainHeaders[name]:
-		return m.emails(value)
+		return m.Emails(value)
 	case name == "x-forwarded-for":
 		parts := strings.Split(value, ",")
 		for i, p := range parts {
@@ -93,7 +94,7 @@ func (m *Masker) header(name, value string) string {
 		}
 		return strings.Join(parts, ",")
 	}
-	return m.emails(string(m.mask(nil, []byte(value), Header)))
+	return m.Emails(string(m.mask(nil, []byte(value), Header)))
 }
 
 // reference masks a URL that may be anybody's: of those to Marketo host and path stay.
@@ -106,7 +107,7 @@ func (m *Masker) reference(s string) string {
 			return m.URL(s)
 		}
 	}
-	return m.emails(string(m.mask(nil, []byte(s), URL)))
+	return m.Emails(string(m.mask(nil, []byte(s), URL)))
 }
 
 var urlHeaders = setOf("location content-location referer origin")

@@ -221,8 +221,8 @@ func (f *filter) flush(last bool) {
 	f.hold = f.hold[:copy(f.hold, b[f.a.start:])]
 }
 
-// emails replaces the addresses in a short text.
-func (m *Masker) emails(s string) string {
+// Emails replaces the e-mail addresses in a short text, and nothing else.
+func (m *Masker) Emails(s string) string {
 	f := filter{m: m, hold: []byte(s)}
 	f.flush(true)
 	return string(f.out)

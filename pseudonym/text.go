@@ -11,7 +11,7 @@ import (
 // Text masks free text, such as the message of a fault: Marketo's own words, codes, dates and limits stay, and everything else
 // is masked: what stands in quotes or brackets or behind an equals sign as a whole, the rest word by word.
 func (m *Masker) Text(s string) string {
-	return m.emails(string(m.text(nil, []byte(s))))
+	return m.Emails(string(m.text(nil, []byte(s))))
 }
 
 // text appends what free text becomes.
