@@ -3,8 +3,9 @@
 // The page lists from an index in memory: 56 bytes for each capture, and the beginning of its message, where that is not like many
 // others. It is made at the first visit and dropped when nobody has looked for ten minutes, so a process whose page nobody opens pays
 // nothing. It is read in the background, the newest first, for some 8 µs of a processor each: 100,000 captures are in after a second, take 7
-// to 12 MiB, and the first page waits for less than that. Then one follower, shared by all pages, looks for new lines every 200 ms. A view
-// looks at each entry once, 1.5 ms for 100,000. The index has the newest 200,000; what is older is searched for on disk.
+// to 12 MiB, and the first page waits for less than that. Then one follower, shared by all pages, asks the journal every 200 ms whether it
+// has appended something, and only then looks at the disk. A view looks at each entry once, 1.5 ms for 100,000. The index has the newest
+// 200,000; what is older is searched for on disk.
 package admin
 
 import (
@@ -21,11 +22,13 @@ import (
 type Options struct {
 	Dir         string // the captures
 	CommandDir  string // what --capture-dir must be in commands that the page shows; empty: they find the directory by themselves
+	ReplayFlags string // what the command for a replay needs besides, as a shell reads it
 	Token       string // that is asked for; empty: none
 	Version     string
 	Now         func() time.Time // nil: time.Now
 	Ticket      Ticketer         // nil: no tickets
 	SOAPCallers func() []SOAPCaller
+	Appended    func() int64 // as in capture.Archive; nil: the captures are of another process
 }
 
 // Ticketer writes the zip of a ticket for the captures with these ids, or for those that q chooses if there are no ids. It is made
@@ -122,6 +125,7 @@ func (s *Server) index() (*index, error) {
 		if err != nil {
 			return nil, err
 		}
+		archive.Appended = s.options.Appended
 		s.current = newIndex(archive, s.now, maxEntries)
 		s.idle = time.AfterFunc(idleAfter, s.rest)
 	}

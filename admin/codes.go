@@ -19,7 +19,8 @@ type codesPage struct {
 
 type codeView struct {
 	classify.Code
-	Tone, TurnText, RetryText string
+	Tone                pretty.Tone
+	TurnText, RetryText string
 }
 
 // codesPage shows the tables of codes, or those of them that have the words of a search.
@@ -34,7 +35,7 @@ func (s *Server) codesPage(w http.ResponseWriter, r *http.Request) {
 	for _, api := range []classify.API{classify.SOAP, classify.REST} {
 		for _, c := range classify.Codes(api) {
 			if (page.API == "" || page.API == string(api)) && (page.Class == "" || page.Class == string(c.Class)) && found(&c, page.Query) {
-				page.Codes = append(page.Codes, codeView{c, tone(c.Class, ""), pretty.Turn(c.Turn), pretty.Retry(c.Retryable)})
+				page.Codes = append(page.Codes, codeView{c, pretty.ToneOf(c.Class, ""), pretty.Turn(c.Turn), pretty.Retry(c.Retryable)})
 			}
 		}
 	}

@@ -22,18 +22,19 @@ const (
 )
 
 type capturePage struct {
-	ID, Code, Name, Tone string
-	Began                time.Time
-	Facts                []fact
-	Message              string
-	Explained            []fact
-	Records              []classify.Record
-	RecordsTotal         string
-	RecordsMore          string
-	Attempts             []attemptView
-	Commands             []fact
-	Ticket               bool
-	CodeAddress          string
+	ID, Code, Name string
+	Tone           pretty.Tone
+	Began          time.Time
+	Facts          []fact
+	Message        string
+	Explained      []fact
+	Records        []classify.Record
+	RecordsTotal   string
+	RecordsMore    string
+	Attempts       []attemptView
+	Commands       []fact
+	Ticket         bool
+	CodeAddress    string
 }
 
 // fact is a name with a value.
@@ -82,7 +83,7 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request) {
 func (s *Server) newCapturePage(d *capture.Detail) capturePage {
 	code := classify.Explain(classify.Verdict{Outcome: d.Outcome, Code: d.Code, Message: d.Message}, d.API)
 	p := capturePage{
-		ID: d.ID, Code: pretty.Line(d.Code), Name: code.Message, Tone: tone(d.Class, d.Outcome), Began: d.Time,
+		ID: d.ID, Code: pretty.Line(d.Code), Name: code.Message, Tone: pretty.ToneOf(d.Class, d.Outcome), Began: d.Time,
 		Message: pretty.Line(d.Message), Ticket: s.options.Ticket != nil,
 	}
 	if p.Code == "" {
@@ -136,26 +137,18 @@ func proxyOf(p capture.Proxy) string {
 }
 
 func (s *Server) commands(id string) []fact {
-	flag := ""
-	if dir := s.options.CommandDir; dir != "" {
-		flag = " --capture-dir " + quoted(dir)
+	dir, replay := "", ""
+	if s.options.CommandDir != "" {
+		dir = " --capture-dir " + pretty.ShellWord(s.options.CommandDir)
+	}
+	if s.options.ReplayFlags != "" {
+		replay = " " + s.options.ReplayFlags
 	}
 	return []fact{
-		{"Send it again", "marketo-proxy replay " + id + flag},
-		{"Make a ticket", "marketo-proxy ticket " + id + " -o ticket-" + id[:min(len(id), 8)] + ".zip" + flag},
-		{"Show in a terminal", "marketo-proxy captures show " + id + flag},
+		{"Send it again", "marketo-proxy replay " + id + dir + replay},
+		{"Make a ticket", "marketo-proxy ticket " + id + " -o ticket-" + id[:min(len(id), 8)] + ".zip" + dir},
+		{"Show in a terminal", "marketo-proxy captures show " + id + dir},
 	}
-}
-
-// quoted is a word for a shell.
-func quoted(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:@%,", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (p *capturePage) records(d *capture.Detail) {
@@ -225,7 +218,7 @@ func newMessageView(d *capture.Detail, attempt int, side capture.Side, start str
 		v.Headers = append(v.Headers, capture.HeaderLine{Name: pretty.Line(h.Name), Value: pretty.Line(h.Value)})
 	}
 	v.Raw = fmt.Sprintf("/api/captures/%s/%d/%s", d.ID, attempt+1, v.Side)
-	v.Size = bytesText(body.Size)
+	v.Size = pretty.Size(body.Size)
 	if body.Size == 0 {
 		return v
 	}
@@ -251,7 +244,7 @@ func (v *messageView) read(d *capture.Detail, attempt int, side capture.Side) er
 	v.Body, v.Lines = pretty.Text(strings.ToValidUTF8(out.String(), "\ufffd")), out.Len() > 0
 	more, _ := io.CopyN(io.Discard, body, 1)
 	if more > 0 || errors.Is(err, errShort) {
-		v.Notes = append(v.Notes, "Only the first "+bytesText(maxBody)+" are shown.")
+		v.Notes = append(v.Notes, "Only the first "+pretty.Size(maxBody)+" are shown.")
 	}
 	if errors.Is(err, errShort) {
 		return nil
@@ -275,14 +268,4 @@ func (s *shortText) Write(p []byte) (int, error) {
 		return n, errShort
 	}
 	return n, nil
-}
-
-func bytesText(n int64) string {
-	switch {
-	case n < 1<<10:
-		return plural(int(n), "byte")
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

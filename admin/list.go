@@ -55,20 +55,22 @@ type link struct {
 }
 
 type groupView struct {
-	Code, Name, Class, Tone string
-	Count                   string
-	Last                    time.Time
-	LastText                string
-	Line                    string // the path of its sparkline
-	Describe                string // of it, in words
-	Address                 string
-	Chosen                  bool
+	Code, Name, Class string
+	Tone              pretty.Tone
+	Count             string
+	Last              time.Time
+	LastText          string
+	Line              string // the path of its sparkline
+	Describe          string // of it, in words
+	Address           string
+	Chosen            bool
 }
 
 type rowView struct {
 	ID                                  string
 	Began                               time.Time
-	Code, Outcome, Class, Tone          string
+	Code, Outcome, Class                string
+	Tone                                pretty.Tone
 	API, Operation, User, Message, Took string
 }
 
@@ -207,7 +209,7 @@ func (p *listPage) ticket(v url.Values) {
 func newGroupView(v url.Values, g *group, from, to, now time.Time) groupView {
 	code := classify.Explain(classify.Verdict{Outcome: g.outcome, Code: g.code, Message: g.message}, g.api)
 	view := groupView{
-		Code: pretty.Line(g.code), Name: code.Message, Class: pretty.Line(string(g.class)), Tone: tone(g.class, g.outcome),
+		Code: pretty.Line(g.code), Name: code.Message, Class: pretty.Line(string(g.class)), Tone: pretty.ToneOf(g.class, g.outcome),
 		Count: number(g.count), Last: time.Unix(0, g.last), Line: sparkline(&g.over),
 		Chosen: g.code != "" && slices.Contains(strings.Split(v.Get("code"), ","), g.code),
 	}
@@ -250,7 +252,7 @@ func newRowView(e *entry) rowView {
 	id := e.id.String()
 	row := rowView{
 		ID: id, Began: time.Unix(0, e.began), Code: pretty.Line(e.kind.code), Outcome: pretty.Line(string(e.kind.outcome)),
-		Class: pretty.Line(string(e.kind.class)), Tone: tone(e.kind.class, e.kind.outcome), API: pretty.Line(string(e.kind.api)),
+		Class: pretty.Line(string(e.kind.class)), Tone: pretty.ToneOf(e.kind.class, e.kind.outcome), API: pretty.Line(string(e.kind.api)),
 		Operation: pretty.Line(e.kind.operation), User: pretty.Line(e.kind.user), Message: pretty.Line(e.message), Took: pretty.Duration(float64(e.ms)),
 	}
 	if row.Message == "" {
@@ -258,29 +260,4 @@ func newRowView(e *entry) rowView {
 		row.Message = code.Message
 	}
 	return row
-}
-
-// tone is how a failure looks: bad for what is broken, busy for too many calls, warn for what the caller does wrong, good for what needs
-// nobody.
-func tone(class classify.Class, outcome classify.Outcome) string {
-	if outcome == classify.Recovered {
-		return "good"
-	}
-	switch class {
-	case classify.ClassMarketo, classify.ClassAccess:
-		return "bad"
-	case classify.ClassThrottled, classify.ClassQuota:
-		return "busy"
-	case classify.ClassCaller:
-		return "warn"
-	case classify.ClassAnswer:
-		return "good"
-	case classify.ClassRenew:
-		return "renew"
-	}
-	switch outcome {
-	case classify.HTTP, classify.Malformed, classify.Transport:
-		return "bad"
-	}
-	return "plain"
 }

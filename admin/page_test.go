@@ -68,7 +68,7 @@ func inert(t *testing.T, page string) {
 
 func TestPages(t *testing.T) {
 	id := testID(indexNow, 1)
-	s := testServer(t, Options{Version: "v1", CommandDir: "/a dir/it's", SOAPCallers: func() []SOAPCaller {
+	s := testServer(t, Options{Version: "v1", CommandDir: "/a dir/it's", ReplayFlags: "--credentials-dir /keys", SOAPCallers: func() []SOAPCaller {
 		return []SOAPCaller{{User: hostile, Operation: "getLead", REST: "GET /rest/v1/leads.json", Calls: 7, Last: indexNow}, {User: "b", Operation: "x", Calls: 1234567, Last: indexNow}}
 	}}, testLine(indexNow.Add(-time.Minute), 2, "rest", "611", "getLeadByIdUsingGET", hostile), testDetail(id))
 	for path, want := range map[string][]string{
@@ -78,7 +78,7 @@ func TestPages(t *testing.T) {
 		"/?api=x":      {`"x" is none of soap, rest`, `value=""`},
 		"/captures/" + id: {
 			"Attempt 1 of 2", "Attempt 2 of 2", "<mark", "REDACTED</mark>", "Request Expired", "7 failed records", "And 6 more", "wait 100 ms", "tls 3.0 ms", "connect 2.0 ms",
-			`marketo-proxy replay ` + id + ` --capture-dir &#39;/a dir/it&#39;\&#39;&#39;s&#39;`, "marketo-proxy ticket " + id, "n/p on ", "Not the whole body", "nobody&#39;s: the proxy healed it",
+			`marketo-proxy replay ` + id + ` --capture-dir &#39;/a dir/it&#39;\&#39;&#39;s&#39; --credentials-dir /keys`, "marketo-proxy ticket " + id, "n/p on ", "Not the whole body", "nobody&#39;s: the proxy healed it",
 			"<i>&lt;a&gt;\n  &lt;b&gt;</i><mark", "/api/captures/" + id + "/har", "no: a body or an answer is not whole", `\u202e`,
 		},
 		"/captures/" + testID(indexNow, 9): {"there is no such capture"},

@@ -9,6 +9,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/pretty"
 )
 
 // short names a kind as a filter would.
@@ -68,7 +69,7 @@ func (g *group) verdict(now time.Time) (useless bool, advice string) {
 	case classify.Client:
 		return true, fmt.Sprintf("The application closed the connection before it had the whole answer; the longest of these "+
 			"calls had taken %s by then. %s",
-			milliseconds(g.longest), advice)
+			pretty.Duration(g.longest), advice)
 	case classify.Partial:
 		return true, advice
 	case classify.Transport:

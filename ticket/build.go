@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 
 	"marketo-proxy/har"
 	"marketo-proxy/pseudonym"
@@ -197,12 +196,12 @@ func (b *builder) text(s string) string {
 	return b.masker.Text(s)
 }
 
-// name is a word that support needs as it is, such as a user id or an operation; a name that is an address is masked all the same.
+// name is a word that support needs as it is, such as a user id or an operation; an address in it is masked all the same.
 func (b *builder) name(word string) string {
-	if strings.Contains(word, "@") {
-		return b.text(word)
+	if b.masker == nil {
+		return word
 	}
-	return word
+	return b.masker.Emails(word)
 }
 
 func (b *builder) report() Report {

@@ -114,6 +114,9 @@ func (s *search) text(v string) error { return s.same(v, s.redactor.Text(v)) }
 func (s *search) url(v string) error  { return s.same(v, s.redactor.URL(v)) }
 
 func (s *search) field(name, value string) error {
+	if err := s.text(name); err != nil { // of a forged capture
+		return err
+	}
 	return s.same(value, s.redactor.Header(http.Header{name: {value}})[name][0])
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"marketo-proxy/capture"
+	"marketo-proxy/classify"
 	"marketo-proxy/redact"
 )
 
@@ -60,7 +61,8 @@ func field(headers []capture.HeaderLine, name string) string {
 	return ""
 }
 
-// extension is that of the file for a body, by its Content-Type.
+// extension is that of the file for a body, by its Content-Type; what that does not tell, the API does, if the body was read as such: there
+// are clients that send SOAP with any type or none.
 func (e *exchange) extension(p place) string {
 	if e.binary[p] && e.b.masker == nil {
 		return ".bin"
@@ -76,8 +78,18 @@ func (e *exchange) extension(p place) string {
 		return ".json"
 	case strings.HasSuffix(kind, "/csv"):
 		return ".csv"
+	case e.API == classify.SOAP && (p.side == capture.RequestSide || e.understood(p)):
+		return ".xml"
+	case e.API == classify.REST && p.side == capture.ResponseSide && e.understood(p):
+		return ".json"
 	}
 	return ".txt"
+}
+
+// understood tells that an attempt was judged by what its answer says.
+func (e *exchange) understood(p place) bool {
+	outcome := e.Attempts[p.attempt].Outcome
+	return outcome == classify.Fault || outcome == classify.Partial
 }
 
 // tallied counts what is written, and how often the marker of secrets is in it.

@@ -10,6 +10,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/pretty"
 	"marketo-proxy/redact"
 )
 
@@ -130,9 +131,9 @@ func (s *summary) table(g *group) {
 	line("answer", s.list(&g.answers, 5, s.name))
 	line("answered by", s.list(&g.servers, 3, s.name))
 	if g.count == 1 {
-		line("duration", milliseconds(g.longest))
+		line("duration", pretty.Duration(g.longest))
 	} else {
-		line("duration", fmt.Sprintf("median %s of those attached, longest %s", milliseconds(median(g.durations)), milliseconds(g.longest)))
+		line("duration", fmt.Sprintf("median %s of those attached, longest %s", pretty.Duration(median(g.durations)), pretty.Duration(g.longest)))
 	}
 	line("API users", s.list(&g.users, 10, s.name))
 	s.printf("\n")
@@ -271,7 +272,7 @@ func (s *summary) exchanges(g *group) {
 		if ids {
 			s.printf("%s | ", s.name(r.requestID))
 		}
-		s.printf("%s |\n", plain(r.id))
+		s.printf("%s |\n", folder(r.id))
 	}
 	s.printf("\n")
 }

@@ -31,7 +31,7 @@ func TestSummary(t *testing.T) {
 		"| endpoint | https://123-ABC-456.mktorest.com/rest/v1/leads.json |\n",
 		"| code | 611 |\n", "| meaning | System error. An exception that Marketo did not handle.",
 		"| first | 2026-11-24 12:00:00 UTC = 2026-11-24 06:00:00 CST |\n| last | 2026-11-24 13:40:00 UTC = 2026-11-24 07:40:00 CST |\n",
-		"| calls | 3, of which 3 attached |\n", "| answer | HTTP 200 |\n", "| duration | median 1.2 s of those attached, longest 1.2 s |\n",
+		"| calls | 3, of which 3 attached |\n", "| answer | HTTP 200 |\n", "| duration | median 1.20 s of those attached, longest 1.20 s |\n",
 		"each call was sent once", "the caller's clock agrees with Marketo's",
 		"| 2026-11-24 12:00 | 2 |\n| 2026-11-24 13:00 | 1 |\n",
 		"| 2026-11-24 12:50:00.000 | syncLeads | HTTP 200 | e42b#14272d00032 | "+id(50)+" |\n",
@@ -92,7 +92,7 @@ func TestUseless(t *testing.T) {
 		"token, refused":       {[]capture.Capture{refused}, time.Hour, false, `1 call: not sent again, no new access token could be had (the identity service answers 401: `},
 		"token, fresh":         {[]capture.Capture{renewal(token, capture.RenewalFailed), refused}, time.Hour, true, "1 call: a new access token fetched, sent once more, failed again; 1 call: not sent again"},
 		"healed":               {[]capture.Capture{healed(1)}, time.Hour, false, "Nothing failed for the application"},
-		"client":               {[]capture.Capture{change(lost(1), func(c *capture.Capture) { c.Outcome = classify.Client })}, time.Hour, false, "the longest of these calls had taken 1.2 s"},
+		"client":               {[]capture.Capture{change(lost(1), func(c *capture.Capture) { c.Outcome = classify.Client })}, time.Hour, false, "the longest of these calls had taken 1.20 s"},
 		"transport":            {[]capture.Capture{lost(1)}, time.Hour, true, "Did these calls reach Marketo"},
 		"refused": {[]capture.Capture{change(lost(1), func(c *capture.Capture) {
 			c.API, c.Operation, c.Attempts[0].Error = classify.REST, "syncLeadUsingPOST", "refused: the connection to Marketo was refused"

@@ -45,18 +45,6 @@ func words(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d d %d h", hours/24, hours%24), " 0 h")
 }
 
-func milliseconds(ms float64) string {
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.1f ms", ms)
-	case ms < 1000:
-		return fmt.Sprintf("%.0f ms", ms)
-	case ms < 10_000:
-		return fmt.Sprintf("%.1f s", ms/1000)
-	}
-	return words(time.Duration(ms * float64(time.Millisecond)))
-}
-
 // aheadOf says where a clock is that differs by d from another.
 func aheadOf(d time.Duration) string {
 	if d < 0 {

@@ -162,28 +162,12 @@ func orDash(s string) string {
 	return s
 }
 
-// classColor is red for what is broken, yellow for what the caller does wrong, and green for what needs nobody.
+var toneColors = map[pretty.Tone]string{
+	pretty.Bad: red, pretty.Busy: purple, pretty.Warn: yellow, pretty.Good: green, pretty.Renew: cyan,
+}
+
 func classColor(class classify.Class, outcome classify.Outcome) string {
-	if outcome == classify.Recovered {
-		return green
-	}
-	switch class {
-	case classify.ClassMarketo, classify.ClassAccess:
-		return red
-	case classify.ClassThrottled, classify.ClassQuota:
-		return purple
-	case classify.ClassCaller:
-		return yellow
-	case classify.ClassAnswer:
-		return green
-	case classify.ClassRenew:
-		return cyan
-	}
-	switch outcome {
-	case classify.HTTP, classify.Malformed, classify.Transport:
-		return red
-	}
-	return ""
+	return toneColors[pretty.ToneOf(class, outcome)]
 }
 
 // tally is how many captures have a value in common.

@@ -109,7 +109,8 @@ Look further:
   %s captures show %s
   %s captures ls --by code
   %s codes 606
-`, captures, program, demoExample(w.ctx, captures), program, program)
+  %s ticket --code 20011 -o ticket.zip
+`, captures, program, demoExample(w.ctx, captures), program, program, program)
 	return nil
 }
 

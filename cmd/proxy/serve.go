@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"marketo-proxy/capture"
 	"marketo-proxy/journal"
 	"marketo-proxy/metrics"
+	"marketo-proxy/pretty"
 	"marketo-proxy/proxy"
 	"marketo-proxy/ticket"
 )
@@ -122,11 +124,13 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	p.transport = proxy.NewTransport(cfg)
 	p.doors = proxy.New(cfg, p.transport, s.authority)
 
+	onPage := c.adminOptions(w, s, observer.SOAPCallers)
+	onPage.Appended = func() int64 { return j.Stats().Appended }
 	err = errors.Join(
 		p.listen("listen", c.Listen, p.doors, nil, false),
 		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors, log), false),
 		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
-		p.listen("admin-listen", c.AdminListen, admin.New(c.adminOptions(w, s, observer.SOAPCallers)), nil, true),
+		p.listen("admin-listen", c.AdminListen, admin.New(onPage), nil, true),
 	)
 	if err != nil {
 		return nil, usageError{err}
@@ -190,7 +194,8 @@ func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, 
 	return nil
 }
 
-// adminOptions are those of the admin page. It names the directory of the captures in commands where it is not the usual one.
+// adminOptions are those of the admin page. Its commands name the directory of the captures where it is not the usual one, and what a
+// replay needs to reach the same Marketo.
 func (c *serveCommand) adminOptions(w *world, s *settings, callers func() []metrics.SOAPCaller) admin.Options {
 	o := admin.Options{
 		Dir: c.CaptureDir, Token: s.adminToken, Version: build().Version,
@@ -199,11 +204,12 @@ func (c *serveCommand) adminOptions(w *world, s *settings, callers func() []metr
 			if err != nil {
 				return err
 			}
-			_, err = ticket.Write(ctx, out, ticket.Options{
+			o := ticket.Options{
 				Archive: archive, Query: q, IDs: ids, Secrets: s.credentials.Keys(), Dir: c.CaptureDir,
 				Version: build().Version, Now: time.Now().UTC(), Random: rand.Reader,
-			})
-			return err
+			}
+			_, err = ticket.Write(ctx, out, o)
+			return explainTicket(err, c.CaptureDir, o, false)
 		},
 		SOAPCallers: func() (all []admin.SOAPCaller) {
 			for _, c := range callers() {
@@ -215,6 +221,21 @@ func (c *serveCommand) adminOptions(w *world, s *settings, callers func() []metr
 	if c.CaptureDir != filepath.Join(w.env.stateDir(), "captures") {
 		o.CommandDir = absolute(c.CaptureDir)
 	}
+	var flags []string
+	add := func(name, value string) {
+		if value != "" {
+			flags = append(flags, "--"+name+" "+pretty.ShellWord(value))
+		}
+	}
+	if c.CredentialsDir != "" {
+		add("credentials-dir", absolute(c.CredentialsDir))
+	}
+	add("soap-upstream", c.SOAPUpstream) // other hosts than Marketo's own must be named
+	add("rest-upstream", c.RESTUpstream)
+	if c.UpstreamCA != "" {
+		add("upstream-ca", absolute(c.UpstreamCA))
+	}
+	o.ReplayFlags = strings.Join(flags, " ")
 	return o
 }
 

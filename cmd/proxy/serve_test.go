@@ -12,4 +12,9 @@ func TestAdminOptions(t *testing.T) {
 			t.Errorf("%s: %+v", dir, o)
 		}
 	}
+	var c serveCommand
+	c.CredentialsDir, c.SOAPUpstream, c.UpstreamCA = "/my keys", "http://127.0.0.1:9080", "/ca.pem"
+	if got := c.adminOptions(w, &settings{}, nil).ReplayFlags; got != "--credentials-dir '/my keys' --soap-upstream http://127.0.0.1:9080 --upstream-ca /ca.pem" {
+		t.Error(got)
+	}
 }

@@ -18,7 +18,7 @@ import (
 	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
-	"marketo-proxy/capture"
+	"marketo-proxy/pretty"
 	"marketo-proxy/sign"
 	"marketo-proxy/ticket"
 )
@@ -47,7 +47,7 @@ func (c *ticketCommand) Run(w *world) error {
 	}
 	t, err := ticket.Make(w.ctx, o)
 	if err != nil {
-		return c.explain(err, o)
+		return explainTicket(err, c.CaptureDir, o, true)
 	}
 	defer t.Close()
 	if c.Unmasked {
@@ -169,68 +169,6 @@ func (c *ticketCommand) path(t *ticket.Ticket, now time.Time) (string, error) {
 	return path, nil
 }
 
-// explain puts the errors of Make into the words of the command line.
-func (c *ticketCommand) explain(err error, o ticket.Options) error {
-	var nothing *ticket.NothingError
-	var leak *ticket.LeakError
-	var size *ticket.SizeError
-	switch {
-	case errors.As(err, &nothing):
-		return c.nothingError(nothing, o.Now)
-	case errors.As(err, &leak):
-		return fmt.Errorf("not written: %s holds %s after masking; leave that capture out, and report the place as a bug", leak.File, leak.What)
-	case errors.As(err, &size):
-		return fmt.Errorf("not written: nothing fits into --max-size %s", c.MaxSize)
-	case errors.Is(err, capture.ErrNotFound):
-		return fmt.Errorf("%s in %s: `marketo-proxy captures ls` lists what is there", printable(trimPackages(err)), c.CaptureDir)
-	}
-	return err
-}
-
-func trimPackages(err error) string {
-	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "ticket: "), "capture: ")
-}
-
-// nothingError says what was searched, and what there is instead.
-func (c *ticketCommand) nothingError(e *ticket.NothingError, now time.Time) error {
-	const layout = "2006-01-02 15:04:05 MST"
-	window := "at any time"
-	since, until := e.Query.Since.In(now.Location()).Format(layout), e.Query.Until.In(now.Location()).Format(layout)
-	switch {
-	case !e.Query.Since.IsZero() && !e.Query.Until.IsZero():
-		window = "from " + since + " to " + until
-	case !e.Query.Since.IsZero():
-		window = "since " + since
-	case !e.Query.Until.IsZero():
-		window = "before " + until
-	}
-	fits := ""
-	if f := c.filterFlags; len(f.Code) > 0 || f.Class+f.Operation+f.API+f.Outcome+f.User != "" {
-		fits = " that fits the filter"
-	}
-	at := e.Nearest.In(now.Location()).Format(layout)
-	switch {
-	case e.Newest.IsZero():
-		return fmt.Errorf("nothing written: %s holds no captures", c.CaptureDir)
-	case e.Nearest.IsZero():
-		return fmt.Errorf("nothing written: %s has no capture%s, at any time: `marketo-proxy captures ls --by code` counts what is there", c.CaptureDir, fits)
-	case e.Nearest.Before(e.Query.Since) && e.Query.Until.IsZero():
-		return fmt.Errorf("nothing written: %s has no capture%s %s; the newest is of %s: add --since %s", c.CaptureDir, fits, window, at, ago(now.Sub(e.Nearest)))
-	}
-	return fmt.Errorf("nothing written: %s has no capture%s %s; the newest is of %s", c.CaptureDir, fits, window, at)
-}
-
-// ago is a round time that reaches back a bit further than d.
-func ago(d time.Duration) string {
-	switch {
-	case d < 50*time.Minute:
-		return fmt.Sprintf("%dm", (int(d.Minutes())/10+1)*10)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours())+1)
-	}
-	return fmt.Sprintf("%dd", int(d.Hours())/24+1)
-}
-
 // summarize says what was written, and what to do with it.
 func (c *ticketCommand) summarize(out io.Writer, path string, size int64, r *ticket.Report) {
 	found, included, useful := 0, 0, 0
@@ -243,7 +181,7 @@ func (c *ticketCommand) summarize(out io.Writer, path string, size int64, r *tic
 			useful++
 		}
 	}
-	fmt.Fprintf(out, "%s: %s, %d of %d failed calls\n", printable(path), roughSize(size), included, found)
+	fmt.Fprintf(out, "%s: %s, %d of %d failed calls\n", printable(path), pretty.Size(size), included, found)
 	for _, k := range r.Kinds {
 		whose, lead := "for support", "before sending: "
 		if k.Useless {
@@ -261,7 +199,7 @@ func (c *ticketCommand) summarize(out io.Writer, path string, size int64, r *tic
 	case c.EncryptTo != nil:
 		fmt.Fprintln(out, "next:    give it to whom it is encrypted to; SUMMARY.md in it is ready to paste into the case")
 	default:
-		fmt.Fprintf(out, "next:    paste SUMMARY.md into the case and attach the zip:  unzip -p %s SUMMARY.md\n", shellQuote(path))
+		fmt.Fprintf(out, "next:    paste SUMMARY.md into the case and attach the zip:  unzip -p %s SUMMARY.md\n", pretty.ShellWord(path))
 	}
 }
 
@@ -291,22 +229,4 @@ func missingLine(missing []ticket.Missing) string {
 		return printable(missing[0].String())
 	}
 	return fmt.Sprintf("%s; and %d more, see manifest.json", printable(missing[0].String()), len(missing)-1)
-}
-
-func roughSize(n int64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-}
-
-// shellQuote is s as a shell reads it.
-func shellQuote(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == "" && !strings.HasPrefix(s, "-") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -243,5 +244,34 @@ func TestTicketDamage(t *testing.T) {
 	}
 	if got := ticketFile(t, readFile(t, out), "manifest.json"); !strings.Contains(got, `"complete": "no"`) {
 		t.Error(got)
+	}
+}
+
+// The page makes the same tickets, and says what it can't do in words without flags.
+func TestTicketOfThePage(t *testing.T) {
+	var c serveCommand
+	c.CaptureDir = testDir(t)
+	page := c.adminOptions(&world{}, &settings{}, nil)
+	var out bytes.Buffer
+	if err := page.Ticket(t.Context(), &out, capture.Query{}, []string{testID(1)}); err != nil {
+		t.Fatal(err)
+	}
+	if summary := ticketFile(t, out.Bytes(), "SUMMARY.md"); !strings.HasPrefix(summary, "# SOAP 20011 Internal Error: 1 call of getLead on 123-ABC-456\n") {
+		t.Error(summary)
+	}
+	out.Reset()
+	for _, c := range []struct {
+		query capture.Query
+		ids   []string
+		says  string
+	}{
+		{capture.Query{Since: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)}, nil, " has no capture since 2026-11-25 00:00:00 UTC; the newest is of 2026-11-24 12:05:00 UTC"},
+		{capture.Query{Codes: []string{"20111"}}, nil, " has no capture that fits the filter, at any time"},
+		{capture.Query{}, []string{testID(9)}, "there is no such capture in "},
+	} {
+		err := page.Ticket(t.Context(), &out, c.query, c.ids)
+		if !errors.Is(err, capture.ErrNotFound) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "--") || out.Len() > 0 {
+			t.Errorf("%v, %d bytes", err, out.Len())
+		}
 	}
 }
