@@ -61,6 +61,10 @@ var traffic = []string{
 
 // Wherever an address stands in a capture, it is in no ticket; and where calls can bring it, there is a ticket all the same.
 func TestAddressAnywhere(t *testing.T) {
+	addresses := []string{"jane.doe@corp.org", "<a>jane.doe&#64;corp.org</a>", `{"a":"\u006aane.doe\u0040corp.org"}`, "jane.doe%40corp.org", `"Jane" <jane.doe@corp.org>`}
+	if underRace {
+		addresses = addresses[:3]
+	}
 	tried := map[string]bool{}
 	for _, c := range []capture.Capture{
 		change(rest(1, "1004", classify.ClassCaller, "Lead not found"), func(c *capture.Capture) {
@@ -68,7 +72,7 @@ func TestAddressAnywhere(t *testing.T) {
 		}),
 		change(soap(1, "20011", classify.ClassMarketo, "x"), func(c *capture.Capture) { c.Attempts[0].Error = "cut: the answer was cut off" }),
 	} {
-		for _, address := range []string{"jane.doe@corp.org", "jane.doe%40corp.org", `"Jane" <jane.doe@corp.org>`, "<a>jane.doe&#64;corp.org</a>", `{"a":"\u006aane.doe\u0040corp.org"}`} {
+		for _, address := range addresses {
 			eachText(t, c, address, func(place string, c capture.Capture) {
 				if strings.ContainsAny(address, "{;") && !strings.HasSuffix(place, "body.text") {
 					return // escapes of XML and JSON are none elsewhere
@@ -105,9 +109,13 @@ func TestAddressAnywhere(t *testing.T) {
 // Wherever a secret stands in a forged capture, in no ticket is it: masked or not, there is none then, or the secret is out of it.
 func TestSecretAnywhere(t *testing.T) {
 	const key = "899756834129871744AAEE88DDCC77"
+	secrets := []string{"key " + key, "https://x/?access_token=t0psecret", "Authorization: Bearer t0psecret", "<requestSignature>t0psecret</requestSignature>"}
+	if underRace {
+		secrets = secrets[:1]
+	}
 	c := soap(1, "20011", classify.ClassMarketo, "x")
 	c.Attempts[0].Error = "cut: the answer was cut off"
-	for _, secret := range []string{"https://x/?access_token=t0psecret", "Authorization: Bearer t0psecret", "<requestSignature>t0psecret</requestSignature>", "key " + key} {
+	for _, secret := range secrets {
 		eachText(t, c, secret, func(place string, c capture.Capture) {
 			for _, unmasked := range []bool{false, true} {
 				o := options(t, dirOf(t, c))
