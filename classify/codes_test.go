@@ -160,6 +160,11 @@ func TestExplain(t *testing.T) {
 	if got := Explain(Verdict{Outcome: Recovered, Code: "20016"}, SOAP); got.Class != ClassRenew {
 		t.Errorf("recovered: %+v", got)
 	}
+	for message, want := range map[string]bool{"429 Too Many Requests": true, "503 Service Unavailable": true, "404 Not Found": false, "5030 left": false} {
+		if c := Explain(Verdict{Outcome: HTTP, Message: message}, REST); c.Retryable != want || c.Class != ClassUnknown {
+			t.Errorf("%s: %+v", message, c)
+		}
+	}
 	if got := Explain(Verdict{Outcome: Fault, Code: "601"}, SOAP); got.Class != ClassUnknown {
 		t.Errorf("a code of the other API: %+v", got)
 	}

@@ -16,7 +16,17 @@ func Explain(v Verdict, api API) Code {
 	}
 	c := outcomes[v.Outcome]
 	c.API, c.Class = api, ClassUnknown
+	c.Retryable = c.Retryable || v.Outcome == HTTP && passes(v.Message)
 	return c
+}
+
+// passes tells by the status, with which the message begins if the answer has no words of its own, that the same call may succeed soon.
+func passes(message string) bool {
+	switch status, _, _ := strings.Cut(message, " "); status {
+	case "429", "502", "503", "504":
+		return true
+	}
+	return false
 }
 
 func explainCode(v Verdict, api API) Code {
