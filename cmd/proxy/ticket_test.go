@@ -100,8 +100,8 @@ func TestTicketName(t *testing.T) {
 	}
 	now := time.Now() // read once, or a second could be left out
 	for n := range 120 {
-		taken := now.Add(time.Duration(n) * time.Second).UTC().Format("marketo-ticket-123-ABC-456-20060102T150405Z.zip")
-		if err := os.WriteFile(taken, []byte("mine"), 0o600); err != nil {
+		at := now.Add(time.Duration(n) * time.Second).UTC().Format("20060102T150405Z")
+		if err := os.WriteFile("marketo-ticket-123-ABC-456-"+at+".zip", []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
