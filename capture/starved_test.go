@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -21,22 +22,16 @@ func (w *waiting) Write(p []byte) (int, error) {
 // Where many bodies share a busy machine one may wait long for its turn; the disk does not hang as long as it gets others done.
 func TestBusyIsNoHang(t *testing.T) {
 	open := file(t)
-	rec := &Recorder{MemoryLimit: 10, BodyLimit: 64 << 20, Patience: 20 * time.Millisecond}
-	record := func(each time.Duration, blocks int) *Recording {
-		rec.Spool = func() (SpoolFile, error) {
-			f, err := open()
-			return &waiting{f, each}, err
+	var slow atomic.Bool
+	rec := &Recorder{MemoryLimit: 10, BodyLimit: 64 << 20, Patience: 20 * time.Millisecond, Spool: func() (SpoolFile, error) {
+		f, err := open()
+		if slow.Load() {
+			f = &waiting{f, 40 * time.Millisecond}
 		}
-		b := rec.New()
-		for range blocks {
-			_, _ = b.Write(bytes.Repeat([]byte("x"), spoolBlock))
-		}
-		b.Finish(true)
-		return b
-	}
+		return f, err
+	}}
 	stop := make(chan struct{})
 	var others sync.WaitGroup
-	rec.Spool = open
 	other := rec.New()
 	others.Go(func() {
 		for {
@@ -49,7 +44,12 @@ func TestBusyIsNoHang(t *testing.T) {
 		}
 	})
 	time.Sleep(50 * time.Millisecond) // it has its file
-	crowded := record(40*time.Millisecond, spoolQueue+4)
+	slow.Store(true)
+	crowded := rec.New()
+	for range spoolQueue + 4 {
+		_, _ = crowded.Write(bytes.Repeat([]byte("x"), spoolBlock))
+	}
+	crowded.Finish(true)
 	close(stop)
 	others.Wait()
 	if !crowded.Whole() {
