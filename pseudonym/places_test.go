@@ -206,7 +206,7 @@ func TestPlaces(t *testing.T) {
 // checkShape: what was XML or JSON still is.
 func checkShape(t testing.TB, in, out string) {
 	t.Helper()
-	if !utf8.ValidString(in) { // may be left out
+	if !utf8.ValidString(in) || strings.Contains(in, "\x00") { // may be left out; encoding/xml lets a NUL pass in <!…>
 		return
 	}
 	if strings.IndexAny(in, "{[") == 0 && json.Valid([]byte(in)) && !json.Valid([]byte(out)) {
