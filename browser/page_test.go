@@ -87,7 +87,7 @@ func TestPage(t *testing.T) {
 		b.open(r.url("/?code=20016"))
 		b.do(chromedp.Click(css(`table.captures tbody a`)), chromedp.WaitReady(css(`.attempts.several`)))
 		text := b.text("main")
-		for _, want := range []string{"20016", "Attempt 1 of 2", "Attempt 2 of 2", "marketo-proxy replay 01", "--capture-dir " + r.captures, "signature renewed, sent once more, succeeded"} {
+		for _, want := range []string{"20016", "Attempt 1 of 2", "Attempt 2 of 2", "marketo-proxy replay 01", "--capture-dir " + r.captures, "the call had expired; signed again and sent once more, it succeeded"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%q is not in %s", want, text)
 			}
