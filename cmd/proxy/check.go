@@ -50,7 +50,7 @@ func (c *checkCommand) Run(w *world) error {
 	} else {
 		ok("configuration: captures in %s, up to %s, %s", absolute(c.CaptureDir), c.CaptureMaxSize, c.CaptureMaxAge)
 		if users := s.credentials.Users(); len(users) > 0 {
-			ok("credentials: %d users", len(users))
+			ok("credentials: %s", counted(len(users), "user", "users"))
 		} else {
 			fmt.Fprintln(w.stdout, "note  credentials: none, so expired calls (20016, 601, 602) are recorded but not renewed; see --credentials-dir")
 		}
@@ -101,7 +101,7 @@ func (c *checkCommand) reach(w *world, name string, upstream *url.URL, s *settin
 	if err != nil {
 		return fmt.Errorf("%s upstream: dns: %w", name, err)
 	}
-	ok("%s upstream: %s resolves to %d addresses", name, upstream.Hostname(), len(addresses))
+	ok("%s upstream: %s resolves to %s", name, upstream.Hostname(), counted(len(addresses), "address", "addresses"))
 	client := &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12},
@@ -152,4 +152,12 @@ func flatten(err error) []error {
 		return all
 	}
 	return []error{err}
+}
+
+// counted is a number of things in words.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }

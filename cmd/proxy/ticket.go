@@ -211,7 +211,7 @@ func maskedLine(r *ticket.Report) string {
 		all += r.Masked[kind]
 		parts = append(parts, fmt.Sprintf("%s %d", kind, r.Masked[kind]))
 	}
-	secrets := fmt.Sprintf("; %d secrets REDACTED", r.Secrets)
+	secrets := "; " + counted(r.Secrets, "secret", "secrets") + " REDACTED"
 	switch {
 	case r.Masked == nil:
 		return "NO personal data (--unmasked)" + secrets
