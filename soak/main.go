@@ -75,7 +75,7 @@ func run(ctx context.Context, dir, binary string, length time.Duration) error {
 	go func() { collected <- c.run(collecting) }()
 
 	t.run(ctx, length/warmUp)
-	before, err := p.rest(ctx)
+	before, err := p.rest(ctx, m)
 	if err == nil {
 		t.run(ctx, length-length/warmUp)
 		err = ctx.Err()
@@ -84,7 +84,7 @@ func run(ctx context.Context, dir, binary string, length time.Duration) error {
 		stopCollecting()
 		return err
 	}
-	after, err := p.rest(ctx)
+	after, err := p.rest(ctx, m)
 	stopCollecting()
 	if err := errors.Join(err, <-collected, c.look(ctx)); err != nil {
 		return err

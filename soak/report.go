@@ -15,7 +15,7 @@ import (
 // How much more the process may hold at the end than after warming up.
 const (
 	moreResident   = 8 << 20 // bytes, and a quarter
-	moreFiles      = workers // idle connections to Marketo stay open for a while, as many as there were calls at once
+	moreFiles      = 8
 	moreGoroutines = 10
 )
 
