@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"marketo-proxy/http1"
 )
 
 // sentPatience is how long the end of an answer waits for the goroutine that sends the request to have noticed that it is done, before
@@ -22,17 +24,15 @@ type exchange struct {
 	resp  http.Response
 
 	c       *conn
-	in      *incoming
+	in      *http1.Reader
 	stop    func() bool // takes back that the end of ctx ends the connection; nil: it never does
 	sendErr error       // what the caller's own write failed with
 	up      *upload     // nil: the caller writes all
 	began   bool        // a byte of the answer came
 
 	kind     bodyKind
-	chunk    chunkState
-	left     int64 // of a sized body or a chunk
-	taken    int64 // bytes of a chunked body so far
-	overhead int64 // what chunks cost beyond a fair share
+	chunks   http1.Chunked
+	left     int64 // of a sized body
 	reusable bool
 
 	mu      sync.Mutex // guards what follows, as Close may come in the midst of a Read
@@ -43,7 +43,7 @@ type exchange struct {
 
 // run sends the request over c and reads the head of the answer. With an error, c is closed.
 func (x *exchange) run(c *conn) error {
-	x.c, x.in = c, newIncoming(c.stream)
+	x.c, x.in = c, http1.NewReader(c.stream)
 	x.stop, x.sendErr, x.up = nil, nil, nil
 	c.wire.wrote.Store(false)
 	if x.ctx.Done() != nil {
@@ -102,16 +102,16 @@ func (x *exchange) sentWith() {
 
 // receive reads the head of the answer.
 func (x *exchange) receive() error {
-	if err := x.in.fill(); err != nil {
+	if err := x.in.Fill(); err != nil {
 		return err
 	}
 	x.began = true
 	x.trace.FirstByte = time.Now()
 	limit := or(x.t.MaxHeadBytes, defaultMaxHeadBytes)
 	for {
-		head, err := x.in.head(limit, true)
+		head, err := x.in.Head(limit, true)
 		if err != nil {
-			return cut(err)
+			return http1.Cut(err)
 		}
 		limit -= len(head)
 		x.resp = http.Response{}
@@ -123,13 +123,14 @@ func (x *exchange) receive() error {
 		}
 		switch x.resp.StatusCode {
 		case http.StatusSwitchingProtocols:
-			return malformed("it switches protocols")
+			return http1.Malformed("it switches protocols")
 		case http.StatusContinue:
 			x.up.decide(true)
 		}
 	}
 	x.up.decide(false)
 	var err error
+	x.chunks.MaxTrailer = or(x.t.MaxHeadBytes, defaultMaxHeadBytes)
 	if x.kind, x.left, x.reusable, err = frame(&x.resp, x.out.isHead); err != nil {
 		return err
 	}
@@ -150,11 +151,11 @@ func (x *exchange) finish(whole bool) {
 	c, in := x.c, x.in
 	x.in = nil
 	sent := whole && x.sent()
-	reuse := sent && x.reusable && in.buffered() == 0 && in.err == nil
+	reuse := sent && x.reusable && in.Quiet()
 	if x.stop != nil && !x.stop() {
 		sent, reuse = false, false // c.abort runs, or will
 	}
-	in.release()
+	in.Release()
 	c.wire.narrow()
 	if reuse && c.poolable() && x.t.pool.push(c, or(x.t.MaxIdlePerHost, defaultMaxIdlePerHost), or(x.t.IdleTimeout, defaultIdleTimeout)) {
 		return
@@ -201,5 +202,5 @@ func (x *exchange) explain(err error) error {
 	case errors.Is(err, ErrMalformed):
 		return err
 	}
-	return fmt.Errorf("upstream: read the answer: %w", cut(err))
+	return fmt.Errorf("upstream: read the answer: %w", http1.Cut(err))
 }

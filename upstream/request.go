@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"marketo-proxy/http1"
 )
 
 const (
@@ -68,11 +70,11 @@ func (o *outgoing) fill(req *http.Request, body io.ReadCloser) (err error) {
 	}
 	o.isHead = req.Method == http.MethodHead
 	o.harmless = body == nil && (o.isHead || req.Method == http.MethodGet || req.Method == "")
-	o.closing = req.Close || hasToken(req.Header["Connection"], "close")
+	o.closing = req.Close || http1.HasToken(req.Header["Connection"], "close")
 	if body == nil {
 		return nil
 	}
-	o.expects = hasToken(req.Header["Expect"], "100-continue")
+	o.expects = http1.HasToken(req.Header["Expect"], "100-continue")
 	if req.GetBody == nil || o.expects || o.length < 0 || o.length > memoryBody {
 		o.body = body
 		if o.length < 0 {
@@ -148,16 +150,16 @@ func appendHead(b []byte, req *http.Request, hasBody bool, length int64) ([]byte
 		host = req.URL.Host
 	}
 	switch {
-	case !validName(method) || method == http.MethodConnect:
+	case !http1.ValidName(method) || method == http.MethodConnect:
 		return b, fmt.Errorf("upstream: the method %q can't be sent", method)
-	case req.URL.Host == "" || !validHost(req.URL.Host) || !validHost(host):
+	case req.URL.Host == "" || !http1.ValidHost(req.URL.Host) || !http1.ValidHost(host):
 		return b, errors.New("upstream: the host is missing or not valid")
-	case !validTarget(target):
+	case !http1.ValidTarget(target):
 		return b, errors.New("upstream: the URL has a space or control character")
 	}
 	b = append(append(append(b, method...), ' '), target...)
 	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
-	if req.Close && !hasToken(req.Header["Connection"], "close") {
+	if req.Close && !http1.HasToken(req.Header["Connection"], "close") {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	switch {
@@ -170,7 +172,7 @@ func appendHead(b []byte, req *http.Request, hasBody bool, length int64) ([]byte
 	names := room[:0]
 	if length < 0 && len(req.Trailer) > 0 {
 		for name := range req.Trailer {
-			if !validName(name) || framingField(name) {
+			if !http1.ValidName(name) || http1.FramingField(name) {
 				return b, fmt.Errorf("upstream: the trailer name %q is not allowed", name)
 			}
 			names = append(names, name)
@@ -180,7 +182,7 @@ func appendHead(b []byte, req *http.Request, hasBody bool, length int64) ([]byte
 		names = names[:0]
 	}
 	for name := range req.Header {
-		if !framingField(name) {
+		if !http1.FramingField(name) {
 			names = append(names, name)
 		}
 	}
@@ -196,32 +198,17 @@ func appendHead(b []byte, req *http.Request, hasBody bool, length int64) ([]byte
 
 // appendField appends a line for each value. An empty User-Agent is how users of net/http say that there shall be none.
 func appendField(b []byte, name string, values []string) ([]byte, error) {
-	if !validName(name) {
+	if !http1.ValidName(name) {
 		return b, fmt.Errorf("upstream: the field name %q is not valid", name)
 	}
 	if name == "User-Agent" && len(values) > 0 && values[0] == "" {
 		return b, nil
 	}
 	for _, v := range values {
-		if !validValue(v) {
+		if !http1.ValidValue(v) {
 			return b, fmt.Errorf("upstream: the value of field %s is not valid", name) // which may be a secret
 		}
 		b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
 	}
 	return b, nil
-}
-
-// framingField tells whether a field is one that says how a message ends or where it goes, in any spelling.
-func framingField(name string) bool {
-	switch len(name) {
-	case len("Host"):
-		return strings.EqualFold(name, "Host")
-	case len("Trailer"):
-		return strings.EqualFold(name, "Trailer")
-	case len("Content-Length"):
-		return strings.EqualFold(name, "Content-Length")
-	case len("Transfer-Encoding"):
-		return strings.EqualFold(name, "Transfer-Encoding")
-	}
-	return false
 }

@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"marketo-proxy/http1"
 )
 
 // Transport is a pool of connections and the calls that use it. The zero value is ready. Fields must not change after the first call.
@@ -48,7 +50,7 @@ const (
 )
 
 // ErrMalformed is what an answer that is not HTTP/1.1, or whose framing is contradictory, fails with.
-var ErrMalformed = errors.New("upstream: malformed answer")
+var ErrMalformed = http1.ErrMalformed
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {

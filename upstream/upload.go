@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"marketo-proxy/http1"
 )
 
 // errUnwanted ends an upload whose call was answered without the 100 that it waited for.
@@ -188,7 +190,7 @@ func (u *upload) fault(err error) error {
 func appendTrailer(b []byte, trailer http.Header) ([]byte, error) {
 	var err error
 	for name, values := range trailer {
-		if framingField(name) {
+		if http1.FramingField(name) {
 			continue
 		}
 		if b, err = appendField(b, name, values); err != nil {
