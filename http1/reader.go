@@ -71,6 +71,12 @@ func (in *Reader) Fill() error {
 	return err
 }
 
+// More reads more, once, behind what is buffered, which is less than limit.
+func (in *Reader) More(limit int) error {
+	in.makeRoom(limit)
+	return in.Fill()
+}
+
 // readSource returns bytes or an error; an error that came with bytes is kept for the next time.
 func (in *Reader) readSource(p []byte) (int, error) {
 	if in.err != nil {
@@ -124,8 +130,7 @@ func (in *Reader) Line(limit int, wait bool) ([]byte, error) {
 		if !wait {
 			return nil, nil
 		}
-		in.makeRoom(limit)
-		if err := in.Fill(); err != nil {
+		if err := in.More(limit); err != nil {
 			return nil, err
 		}
 	}
@@ -156,8 +161,7 @@ func (in *Reader) Head(limit int, wait bool) ([]byte, error) {
 		if !wait {
 			return nil, nil
 		}
-		in.makeRoom(limit)
-		if err := in.Fill(); err != nil {
+		if err := in.More(limit); err != nil {
 			return nil, err
 		}
 	}

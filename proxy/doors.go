@@ -4,65 +4,42 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/elazarl/goproxy"
-	"go.uber.org/zap"
-
 	"marketo-proxy/ca"
 	"marketo-proxy/classify"
+	"marketo-proxy/downstream"
 )
 
 // Proxy is the doors: reverse, forward, and intercepted CONNECT, all on one http.Handler, all leading to one Transport.
 type Proxy struct {
 	cfg       Config
-	goproxy   *goproxy.ProxyHttpServer
+	transport *Transport
+	goproxy   *goproxy.ProxyHttpServer // speaks CONNECT
 	authority *ca.Authority
-	inner     *http.Server // serves what arrives inside tunnels
+	inner     *downstream.Server // serves what arrives inside tunnels
 	tunnels   *tunnelListener
 }
 
 // New returns the doors to t. Shutdown must be called in the end.
 func New(cfg Config, t *Transport, authority *ca.Authority) *Proxy {
-	p := &Proxy{cfg: cfg, goproxy: goproxy.NewProxyHttpServer(), authority: authority, tunnels: newTunnelListener()}
+	p := &Proxy{cfg: cfg, transport: t, goproxy: goproxy.NewProxyHttpServer(), authority: authority, tunnels: newTunnelListener()}
 	g := p.goproxy
-	g.Tr = &http.Transport{} // never used: every request gets the Transport below; the default one would skip verification
+	g.Tr = &http.Transport{} // never used; the default one would skip verification
 	g.ConnectDial = nil      // the default reads HTTPS_PROXY, which may name this very process
-	g.KeepAcceptEncoding = true
 	g.Logger = discard{}
-	g.NonproxyHandler = http.HandlerFunc(p.unrouted)
-	g.OnRequest().DoFunc(func(r *http.Request, ctx *goproxy.ProxyCtx) (*http.Request, *http.Response) {
-		ctx.RoundTripper = goproxy.RoundTripperFunc(func(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, error) {
-			return t.RoundTrip(r)
-		})
-		return r, nil
-	})
 	g.OnRequest().HandleConnectFunc(p.connect)
-	p.inner = NewServer(http.HandlerFunc(p.intercepted), cfg.Log)
+	p.inner = &downstream.Server{Handler: http.HandlerFunc(p.intercepted), Log: cfg.Log}
 	p.inner.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, tunnelKey{}, tunnelHost(c))
 	}
 	go func() { _ = p.inner.Serve(p.tunnels) }() // ends with Shutdown
 	return p
-}
-
-// NewServer returns an http.Server with this program's limits: clients that do not finish their head, or stay silent between
-// requests, are sent away, and none can make the process buffer a large head.
-func NewServer(h http.Handler, log *zap.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 20 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		// Answers of minutes are normal, so each block has a deadline of its own (writePatience); this one makes net/http
-		// put the connection's deadline back for the next request.
-		WriteTimeout:   24 * time.Hour,
-		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
-	}
 }
 
 // Shutdown stops taking tunnels and waits for the calls in them until ctx ends; then it cuts them.
@@ -76,10 +53,6 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 
 // ServeHTTP is the door for what arrives on the listeners.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Body != nil && r.Body != http.NoBody {
-		// Also for what is refused: the server drains it. net/http sets the deadline anew for the next request.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readGrace))
-	}
 	switch {
 	case r.Method == http.MethodConnect:
 		p.goproxy.ServeHTTP(w, r)
@@ -118,8 +91,7 @@ func (p *Proxy) intercepted(w http.ResponseWriter, r *http.Request) {
 	p.serve(w, r, e)
 }
 
-// serve sends the call through goproxy to the Transport, and ends the connection if the answer was cut short: goproxy would end it
-// as if it were complete.
+// serve makes the call and passes its answer on. One that was cut short must not look complete: its connection ends.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, e *entry) {
 	if p.cfg.Sign == SignAlways {
 		if page := p.fromPage(r, e); page != "" {
@@ -129,22 +101,22 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, e *entry) {
 		}
 	}
 	stripHopByHop(r.Header)
-	r = withEntry(r, e)
-	u := *r.URL
-	u.Scheme, u.Host = e.upstream.Scheme, e.upstream.Host // absolute, so that goproxy takes it for a proxied request
-	r.URL = &u
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &clientBody{body: r.Body, control: http.NewResponseController(w), started: time.Now()}
+	resp := p.transport.Do(r, e)
+	header := w.Header()
+	maps.Copy(header, resp.Header)
+	for name := range resp.Trailer {
+		header["Trailer"] = append(header["Trailer"], name)
 	}
-	p.goproxy.ServeHTTP(w, r)
-	if e.cut {
+	w.WriteHeader(resp.StatusCode)
+	_, err := io.Copy(w, resp.Body)
+	_ = resp.Body.Close() // what became of the answer is known, and settled by this
+	if err != nil || e.cut {
 		_ = http.NewResponseController(w).Flush() // what did arrive is the application's
 		panic(http.ErrAbortHandler)
 	}
-}
-
-func (p *Proxy) unrouted(w http.ResponseWriter, _ *http.Request) {
-	refuse(w, http.StatusNotFound, "nothing is served here")
+	for name, values := range resp.Trailer { // all are known only now
+		header[http.TrailerPrefix+name] = values
+	}
 }
 
 // reverseEntry routes by path alone.
@@ -239,42 +211,6 @@ func (p *Proxy) allowed(name string) bool {
 	}
 	return false
 }
-
-// clientBody is an application's request body whose sender must make progress: a minute of grace, then a kilobyte a second. It
-// ends slow clients that would hold a connection and a call for ever.
-type clientBody struct {
-	body    io.ReadCloser
-	control *http.ResponseController
-	started time.Time
-	read    int64
-	set     time.Time // when the deadline was last set
-}
-
-const (
-	readGrace   = time.Minute
-	readMinRate = 1 << 10 // bytes a second
-)
-
-func (b *clientBody) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(b.set) > time.Second {
-		b.set = now
-		_ = b.control.SetReadDeadline(b.deadline())
-	}
-	n, err := b.body.Read(p)
-	b.read += int64(n)
-	if err == io.EOF {
-		// The server watches the connection for a hang-up from here on. After any other end the deadline stays: the server
-		// drains what is left of a body before it closes the connection.
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
-
-func (b *clientBody) deadline() time.Time {
-	return b.started.Add(readGrace + time.Duration(b.read/readMinRate)*time.Second)
-}
-
-func (b *clientBody) Close() error { return b.body.Close() }
 
 // discard is goproxy's logger: it formats lines that say less than ours.
 type discard struct{}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"marketo-proxy/classify"
+	"marketo-proxy/downstream"
 )
 
 // echoUpstream says what it was asked.
@@ -251,7 +252,7 @@ func TestTLSListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServer(r.doors, r.doors.cfg.Log)
+	server := &downstream.Server{Handler: r.doors, Log: r.doors.cfg.Log}
 	go func() { _ = server.Serve(tls.NewListener(l, r.doors.TLSConfig())) }()
 	defer server.Close()
 	roots := x509.NewCertPool()

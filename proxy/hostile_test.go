@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"marketo-proxy/classify"
 )
@@ -137,21 +136,5 @@ func TestPartialFailures(t *testing.T) {
 	r := newRig(t, reply(200, answer("ListOperation", "<success>false</success>")))
 	if _, _, err := r.post(member); err != nil || len(r.captures()) != 0 {
 		t.Errorf("ISMEMBEROFLIST: %v, an answer was captured", err)
-	}
-}
-
-// Clients that never finish what they began are sent away.
-func TestSlowClients(t *testing.T) {
-	s := NewServer(http.NotFoundHandler(), newRig(t, echoUpstream).doors.cfg.Log)
-	if s.ReadHeaderTimeout == 0 || s.ReadHeaderTimeout > time.Minute || s.IdleTimeout == 0 || s.MaxHeaderBytes > 1<<20 || s.WriteTimeout == 0 {
-		t.Errorf("limits %+v", s)
-	}
-	b := &clientBody{started: time.Now().Add(-2 * time.Minute), read: 10, body: io.NopCloser(strings.NewReader("")), control: http.NewResponseController(nil)}
-	if left := time.Until(b.deadline()); left > 0 {
-		t.Errorf("ten bytes in two minutes leave %s", left)
-	}
-	b.read = 1 << 20
-	if left := time.Until(b.deadline()); left < 10*time.Minute {
-		t.Errorf("a megabyte in two minutes leaves %s", left)
 	}
 }

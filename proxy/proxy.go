@@ -1,4 +1,4 @@
-// Package proxy is the data path: whatever door a call came in by, it passes one http.RoundTripper, becomes one
+// Package proxy is the data path: whatever door a call came in by, it passes one Transport, becomes one
 // capture.Exchange, and everyone who wants to know gets the finished exchange.
 package proxy
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"marketo-proxy/ca"
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/downstream"
 	"marketo-proxy/journal"
 	"marketo-proxy/sign"
 )
@@ -38,7 +40,7 @@ const (
 type rig struct {
 	t         *testing.T
 	upstream  *httptest.Server
-	front     *httptest.Server
+	front     *front
 	transport *Transport
 	doors     *Proxy
 	journal   *journal.Journal
@@ -107,22 +109,41 @@ func newRig(t *testing.T, upstream http.Handler, change ...func(*Config)) *rig {
 	}
 	r.transport = NewTransport(cfg)
 	r.doors = New(cfg, r.transport, r.authority)
-	r.front = httptest.NewUnstartedServer(r.doors)
-	r.front.Config = NewServer(r.doors, zap.NewNop())
-	r.front.Start()
+	r.front = newFront(t, r.doors)
 	r.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 60 * time.Second}
 	t.Cleanup(r.close)
 	return r
+}
+
+// front is the doors behind a server.
+type front struct {
+	downstream.Server
+	Listener net.Listener
+	URL      string
+}
+
+func newFront(t *testing.T, doors http.Handler) *front {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{Server: downstream.Server{Handler: doors, Log: zap.NewNop()}, Listener: l, URL: "http://" + l.Addr().String()}
+	go func() {
+		if err := f.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
+	return f
 }
 
 func (r *rig) close() {
 	r.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := r.front.Config.Shutdown(ctx); err != nil {
+	if err := r.front.Shutdown(ctx); err != nil {
 		r.t.Errorf("calls did not end: %v", err)
 	}
-	r.front.Close()
 	if err := r.doors.Shutdown(ctx); err != nil {
 		r.t.Errorf("tunnels did not end: %v", err)
 	}

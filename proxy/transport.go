@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,17 +20,6 @@ type entry struct {
 	upstream *url.URL // scheme, host and base path
 	self     string   // scheme and host that the client itself used, for the WSDL
 	cut      bool     // the answer ended early: the door must not let it look complete
-}
-
-type entryKey struct{}
-
-func withEntry(r *http.Request, e *entry) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), entryKey{}, e))
-}
-
-func entryOf(r *http.Request) (*entry, bool) {
-	e, ok := r.Context().Value(entryKey{}).(*entry)
-	return e, ok
 }
 
 // call is one call of an application while it is under way.
@@ -56,13 +44,10 @@ type call struct {
 	settled      bool
 }
 
-// RoundTrip makes the call and returns once the head of the answer can go out: for an answer that may yet turn out to be a
-// fault, that is when the fault was read. Reading the body of the response to its end, or closing it, ends the call.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	e, ok := entryOf(req)
-	if !ok {
-		return nil, errors.New("proxy: a request without a route reached the transport")
-	}
+// Do makes the call and returns once the head of the answer can go out: for an answer that may yet turn out to be a fault, that is
+// when the fault was read. Where there is no answer to pass on, it makes one. Reading the body of the response to its end, or closing
+// it, ends the call.
+func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 	c := &call{t: t, in: req, entry: e}
 	c.ctx, c.cancel = context.WithCancelCause(req.Context())
 	c.ex = &capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream)}
@@ -72,7 +57,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	inFlight := t.inFlight.Add(1)
 	t.cfg.Observer.Begun(e.api)
 	if inFlight > int64(t.cfg.MaxInFlight) {
-		return c.unsent(&payload{recording: t.cfg.Recorder.New()}, errBusy), nil
+		return c.unsent(&payload{recording: t.cfg.Recorder.New()}, errBusy)
 	}
 
 	if e.api == classify.REST {
@@ -80,11 +65,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body, err := c.firstPayload()
 	if err != nil {
-		return c.unsent(body, err), nil
+		return c.unsent(body, err)
 	}
 	a, err := c.attempt(body)
 	if err != nil {
-		return c.unanswered(a, err), nil
+		return c.unanswered(a, err)
 	}
 	a.peek()
 	if a.expired() {
@@ -92,7 +77,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if again, c.ex.Renewal = c.renewal(a); again != nil {
 			a.drop()
 			if a, err = c.attempt(again); err != nil {
-				return c.unanswered(a, err), nil
+				return c.unanswered(a, err)
 			}
 			a.peek()
 			if a.expired() {
@@ -101,7 +86,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	c.learnToken(a)
-	return c.respond(a), nil
+	return c.respond(a)
 }
 
 // attempt sends the request once. With an error the returned answer has no response.

@@ -15,8 +15,11 @@ import (
 )
 
 // The interception loop is ours: goproxy's own dies with a panic in a handler, gives no answer when the upstream fails, and
-// lets the request inside a tunnel choose another host. Here a hijacked connection becomes one of a second http.Server, with
-// all its timeouts and its shutdown.
+// lets the request inside a tunnel choose another host. Here a hijacked connection becomes one of a second server, with all its
+// timeouts and its shutdown.
+
+// connectPatience is how long a client may take for the answer to its CONNECT.
+const connectPatience = time.Minute
 
 type tunnelKey struct{}
 
@@ -32,7 +35,7 @@ func (p *Proxy) connect(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAct
 		return goproxy.RejectConnect, host
 	}
 	return &goproxy.ConnectAction{Action: goproxy.ConnectHijack, Hijack: func(_ *http.Request, client net.Conn, _ *goproxy.ProxyCtx) {
-		_ = client.SetDeadline(time.Now().Add(readGrace))
+		_ = client.SetDeadline(time.Now().Add(connectPatience))
 		if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 			client.Close()
 			return
@@ -97,7 +100,7 @@ func tunnelHost(c net.Conn) string {
 	return ""
 }
 
-// tunnelListener hands connections to an http.Server.
+// tunnelListener hands connections to a server.
 type tunnelListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

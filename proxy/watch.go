@@ -17,9 +17,6 @@ const (
 
 	// maxFile is how much of a bulk file is kept. One may be of half a gigabyte, and what is in it says nothing about why it broke off.
 	maxFile = 256 << 10
-
-	// writePatience is how long an application may take to accept one block of its answer.
-	writePatience = time.Minute
 )
 
 // answer is one attempt's response on its way to the application: the body of the response that the door gets. What it reads
@@ -197,12 +194,8 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// deadliner is the part of an http.ResponseWriter of net/http that ends writing to a client which does not read.
-type deadliner interface{ SetWriteDeadline(time.Time) error }
-
 // WriteTo implements io.WriterTo. Each block goes out at once when nothing else is there to go with it.
 func (a *answer) WriteTo(w io.Writer) (written int64, err error) {
-	limited, _ := w.(deadliner)
 	flusher, _ := w.(http.Flusher)
 	for {
 		chunk, err := a.next()
@@ -213,9 +206,6 @@ func (a *answer) WriteTo(w io.Writer) (written int64, err error) {
 			return written, err
 		}
 		began := time.Now()
-		if limited != nil {
-			_ = limited.SetWriteDeadline(began.Add(writePatience)) // a connection without deadlines has its own end
-		}
 		n, err := w.Write(chunk)
 		written += int64(n)
 		if err != nil {

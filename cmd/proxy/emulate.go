@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"marketo-proxy/emulator"
-	"marketo-proxy/proxy"
 	"marketo-proxy/sign"
 )
 
@@ -73,7 +72,7 @@ func (c *emulateCommand) Run(w *world) error {
 
 // serveUntil serves until ctx ends.
 func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := proxy.NewServer(h, zap.NewNop())
+	server := newServer(h, zap.NewNop())
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	select {

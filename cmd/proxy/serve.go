@@ -19,6 +19,7 @@ import (
 
 	"marketo-proxy/admin"
 	"marketo-proxy/capture"
+	"marketo-proxy/downstream"
 	"marketo-proxy/journal"
 	"marketo-proxy/metrics"
 	"marketo-proxy/pretty"
@@ -67,11 +68,18 @@ type process struct {
 	cancel    context.CancelFunc // ends what runs beside the servers
 }
 
+// stopper is an HTTP server.
+type stopper interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
+}
+
 type server struct {
 	flag     string // that names its address
 	listener net.Listener
-	http     *http.Server
-	last     bool // stays up until the calls in flight are done
+	stopper
+	last bool // stays up until the calls in flight are done
 }
 
 // start makes everything that serve needs. When it returns without an error, the listeners accept.
@@ -126,11 +134,15 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 
 	onPage := c.adminOptions(w, s, observer.SOAPCallers)
 	onPage.Appended = func() int64 { return j.Stats().Appended }
+	doors := &downstream.Server{Handler: p.doors, Log: log}
+	pages := admin.New(onPage)
+	page := newServer(pages, log)
+	page.RegisterOnShutdown(pages.Close) // Shutdown waits for streams of events, which end by this
 	err = errors.Join(
-		p.listen("listen", c.Listen, p.doors, nil, false),
-		p.listen("tls-listen", c.TLSListen, p.doors, serverTLS(s, p.doors, log), false),
-		p.listen("metrics-listen", c.MetricsListen, p.observe(observer.Handler()), nil, true),
-		p.listen("admin-listen", c.AdminListen, admin.New(onPage), nil, true),
+		p.listen("listen", c.Listen, doors, nil, false),
+		p.listen("tls-listen", c.TLSListen, doors, serverTLS(s, p.doors, log), false),
+		p.listen("metrics-listen", c.MetricsListen, newServer(p.observe(observer.Handler()), log), nil, true),
+		p.listen("admin-listen", c.AdminListen, page, nil, true),
 	)
 	if err != nil {
 		return nil, usageError{err}
@@ -148,7 +160,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	}
 	for _, srv := range p.servers {
 		go func() {
-			if err := srv.http.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
 				p.failed <- fmt.Errorf("--%s %s: %w", srv.flag, srv.listener.Addr(), err)
 			}
 		}()
@@ -175,7 +187,7 @@ func serverTLS(s *settings, doors *proxy.Proxy, log *zap.Logger) *tls.Config {
 }
 
 // listen opens the listener of a flag; an empty address is none.
-func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, last bool) error {
+func (p *process) listen(flag, addr string, h stopper, config *tls.Config, last bool) error {
 	if addr == "" {
 		return nil
 	}
@@ -186,12 +198,21 @@ func (p *process) listen(flag, addr string, h http.Handler, config *tls.Config, 
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	srv := proxy.NewServer(h, p.log)
-	if c, ok := h.(interface{ Close() }); ok {
-		srv.RegisterOnShutdown(c.Close) // Shutdown waits for streams of events, which end by this
-	}
-	p.servers = append(p.servers, &server{flag, l, srv, last})
+	p.servers = append(p.servers, &server{flag, l, h, last})
 	return nil
+}
+
+// newServer returns an http.Server with this program's limits: clients that do not finish their head, or stay silent between
+// requests, are sent away, and none can make the process buffer a large head.
+func newServer(h http.Handler, log *zap.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 20 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      24 * time.Hour, // makes net/http put the deadline of a handler back for the next request
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+	}
 }
 
 // adminOptions are those of the admin page. Its commands name the directory of the captures where it is not the usual one, and what a
@@ -324,8 +345,8 @@ func (p *process) stop(patience time.Duration) error {
 
 func (s *server) shutdown(ctx context.Context) error {
 	defer s.listener.Close() // also of a server that never served
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.http.Close())
+	if err := s.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	return nil
 }
