@@ -285,7 +285,7 @@ func (c *conn) write(p []byte) error {
 func (c *conn) writeInTime() {
 	now := time.Now()
 	if c.writeBy.Sub(now) < writePatience {
-		c.writeBy = now.Add(2 * writePatience)
+		c.writeBy = now.Add(writePatience + writeSlack)
 		_ = c.nc.SetWriteDeadline(c.writeBy)
 	}
 }

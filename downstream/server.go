@@ -47,6 +47,7 @@ const (
 	headPatience  = 20 * time.Second // from the first byte of a head to its last; for a TLS handshake too
 	idlePatience  = 2 * time.Minute  // from an answer to the next request
 	writePatience = time.Minute      // for a client to take what was written
+	writeSlack    = 15 * time.Second // how much longer it may be, since setting a deadline costs
 	bodyGrace     = time.Minute      // before the rate of a request body counts
 	bodyMinRate   = 1 << 10          // bytes a second
 	newPatience   = 5 * time.Second  // a connection that is younger may have a request on its way when the server closes

@@ -152,7 +152,7 @@ func TestEveryMessageIsDocumented(t *testing.T) {
 	documented := documentedMessages(t)
 	written := regexp.MustCompile(`(?:(?i:\blog)\.(?:Debug|Info|Warn|Error)\(|\bj\.log\(|Log\.Check\(\w+, )"([^"]+)"`)
 	found := map[string]bool{}
-	for _, dir := range []string{"admin", "ca", "capture", "classify", "cmd/proxy", "diff", "emulator", "har", "identity",
+	for _, dir := range []string{"admin", "ca", "capture", "classify", "cmd/proxy", "diff", "downstream", "emulator", "har", "http1", "identity",
 		"journal", "metrics", "pretty", "proxy", "pseudonym", "redact", "replay", "sign", "ticket", "upstream"} {
 		files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
 		if err != nil {
