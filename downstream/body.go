@@ -25,6 +25,7 @@ type body struct {
 	read int64
 	from time.Time // since when its sender's rate counts
 	set  time.Time // when the deadline was last set
+	ours bool      // nobody reads it any more but the server
 
 	closed atomic.Bool
 
@@ -59,6 +60,9 @@ func (b *body) take(p []byte) (n int, err error) {
 	}
 	if b.c.in.Buffered() == 0 {
 		b.hurry()
+		if b.closed.Load() && !b.ours { // end's deadline may have been overwritten
+			return 0, http.ErrBodyReadAfterClose
+		}
 	}
 	if b.chunks != nil {
 		n, err = b.chunks.Read(b.c.in, p)
@@ -132,9 +136,11 @@ func (b *body) answer() (certain bool) {
 func (b *body) end() {
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
-		b.c.setReadDeadline(longAgo)
+		_ = b.c.nc.SetReadDeadline(longAgo) // it fails only on a closed connection
 		b.mu.Lock()
+		b.c.readBy = longAgo
 	}
+	b.ours = true
 	b.mu.Unlock()
 }
 
