@@ -70,8 +70,9 @@ type Journal struct {
 	tidied   chan struct{} // closed when the keeper has ended
 	vanished atomic.Bool   // a spool found no directory; the writer is to look
 	stopping atomic.Bool
-	sealing  sync.Mutex  // held while a segment is compressed, or the directory read
-	dropping sync.Mutex  // one goroutine at a time makes room
+	sealing  sync.Mutex // held while a segment is compressed, or the directory read
+	dropping sync.Mutex // one goroutine at a time makes room
+	spare    spare
 	futile   atomic.Bool // the disk was full even after dropping segments; no more are dropped until a write succeeds
 
 	mu          sync.Mutex // guards what follows; never held during I/O
@@ -209,7 +210,7 @@ func (j *Journal) acknowledge(batch []*pending, err error) {
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Stats{Bytes: j.stored + j.extra, Records: j.records, Appended: j.appended}
+	return Stats{Bytes: j.stored + j.extra - j.spare.bytes(), Records: j.records, Appended: j.appended}
 }
 
 // Close writes what is queued and gives the directory free. It waits until ctx ends, and returns its error if the disk was
@@ -222,6 +223,8 @@ func (j *Journal) Close(ctx context.Context) error {
 		close(j.quit)
 	}
 	j.mu.Unlock()
+	j.spare.end()
+	j.dropSpare()
 	for _, ended := range []chan struct{}{j.tidied, j.written} {
 		select {
 		case <-ended:

@@ -21,6 +21,9 @@ func (j *Journal) reserve(n int64, account *int64, before string) error {
 	j.dropping.Lock()
 	defer j.dropping.Unlock()
 	for !j.tryReserve(n, account) {
+		if j.dropSpare() > 0 {
+			continue
+		}
 		freed, err := j.dropOldest(before)
 		if err != nil {
 			return err
@@ -98,6 +101,9 @@ func (j *Journal) insert(s *segment) {
 func (j *Journal) makeRoom(n int64) bool {
 	if j.futile.Swap(true) {
 		return false
+	}
+	if n -= j.dropSpare(); n <= 0 {
+		return true
 	}
 	room, busy := j.dropFor(n)
 	if busy {

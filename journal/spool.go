@@ -13,14 +13,19 @@ import (
 // Spool is a temporary file without a name in the journal's directory, so that it ends with the process. One goroutine may
 // write and close it; ReadAt and Size may be called concurrently with that.
 type Spool struct {
-	journal *Journal
-	file    *os.File
-	size    atomic.Int64
-	closing sync.Once
+	journal  *Journal
+	file     *os.File
+	size     atomic.Int64
+	reserved int64 // what the file has, be it of an earlier spool
+	spoilt   bool  // a write failed
+	closing  sync.Once
 }
 
 // Spool makes an empty spool file. It blocks as long as the disk does.
 func (j *Journal) Spool() (*Spool, error) {
+	if f, size := j.spare.take(); f != nil {
+		return &Spool{journal: j, file: f, reserved: size}, nil
+	}
 	f, err := unnamed(j.dir)
 	if err != nil {
 		f, err = named(j.dir)
@@ -51,8 +56,12 @@ func named(dir string) (*os.File, error) {
 // Write appends p. Its bytes count towards the journal's size: the oldest segments are dropped for them, and ErrFull says
 // that nothing is left to drop. What was written before an error stays readable.
 func (s *Spool) Write(p []byte) (int, error) {
-	if err := s.journal.reserve(int64(len(p)), &s.journal.extra, ""); err != nil {
-		return 0, err
+	before := s.reserved
+	if more := s.Size() + int64(len(p)) - before; more > 0 {
+		if err := s.journal.reserve(more, &s.journal.extra, ""); err != nil {
+			return 0, err
+		}
+		s.reserved += more
 	}
 	n, err := s.file.WriteAt(p, s.size.Load())
 	if isFull(err) && s.journal.makeRoom(int64(len(p)-n)) {
@@ -62,15 +71,28 @@ func (s *Spool) Write(p []byte) (int, error) {
 		s.journal.futile.Store(err != nil)
 	}
 	s.size.Add(int64(n))
-	s.journal.release(int64(len(p)-n), &s.journal.extra)
 	if err != nil {
+		s.spoilt = true
+		used := max(before, s.Size())
+		s.journal.release(s.reserved-used, &s.journal.extra)
+		s.reserved = used
 		return n, fmt.Errorf("journal: spool: %w", err)
 	}
 	return n, nil
 }
 
-// ReadAt reads what was written.
-func (s *Spool) ReadAt(p []byte, off int64) (int, error) { return s.file.ReadAt(p, off) }
+// ReadAt reads what was written. Behind that the file may have bytes of an earlier spool, which nobody gets.
+func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
+	left := max(0, s.Size()-off)
+	if int64(len(p)) <= left {
+		return s.file.ReadAt(p, off)
+	}
+	n, err := s.file.ReadAt(p[:left], off)
+	if err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
 
 // Size is the number of bytes written.
 func (s *Spool) Size() int64 { return s.size.Load() }
@@ -91,8 +113,11 @@ func (s *Spool) WriteTo(w io.Writer) (int64, error) {
 func (s *Spool) Close() error {
 	err := error(os.ErrClosed)
 	s.closing.Do(func() {
+		if err = nil; !s.spoilt && s.journal.spare.keep(s.file, s.reserved, func() { s.journal.dropSpare() }) {
+			return
+		}
 		err = s.file.Close()
-		s.journal.release(s.Size(), &s.journal.extra)
+		s.journal.release(s.reserved, &s.journal.extra)
 	})
 	if errors.Is(err, os.ErrClosed) {
 		return nil
