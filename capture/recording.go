@@ -57,7 +57,8 @@ type Recording struct {
 	size  int64 // bytes seen
 	kept  int64 // bytes kept, in memory or handed to the spool
 
-	blocks  [][]byte // in memory: all full but the last
+	blocks  [][]byte  // in memory: all full but the last
+	room    [1][]byte // for blocks: most bodies need one
 	spool   *spooler
 	piece   piece     // for the spool, not yet sent
 	hashing hash.Hash // of a body that is not kept whole and has no spool
@@ -71,7 +72,14 @@ type Recording struct {
 }
 
 // New starts a recording.
-func (r *Recorder) New() *Recording { return &Recording{rec: r, limit: r.BodyLimit} }
+func (r *Recorder) New() *Recording { return r.Start(new(Recording)) }
+
+// Start is New with memory of the caller's: a Recording that was not used before.
+func (r *Recorder) Start(b *Recording) *Recording {
+	b.rec, b.limit = r, r.BodyLimit
+	b.blocks = b.room[:0]
+	return b
+}
 
 // KeepAll keeps the rest of the body whatever its size, since it may have to be sent again. A body that is past the limit
 // already stays cut.
@@ -123,12 +131,36 @@ func (b *Recording) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Adopt makes data the whole recording, without copying it; nobody may change it any more. It comes before any Write.
+// Adopt makes data the whole recording, without copying it; nobody may change it any more. It comes before any Write, and after ReadFull
+// it gives back what that returned.
 func (b *Recording) Adopt(data []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.freeBlocks()
+	b.keep(data, true)
+}
+
+// keep makes data the only block.
+func (b *Recording) keep(data []byte, adopted bool) {
 	b.size, b.kept = int64(len(data)), int64(len(data))
-	b.blocks, b.adopted = [][]byte{data}, true
+	b.blocks, b.adopted = append(b.room[:0], data), adopted
+}
+
+// ReadFull makes the next n bytes of r the whole recording, and returns them; they are valid until Release and must not be changed. Its
+// error is that of io.ReadFull; the bytes are those before it. It comes before any Write.
+func (b *Recording) ReadFull(r io.Reader, n int) ([]byte, error) {
+	var data []byte
+	small := n <= smallBlock
+	if small {
+		data = b.rec.block(smallBlock)[:n]
+	} else {
+		data = make([]byte, n)
+	}
+	n, err := io.ReadFull(r, data)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep(data[:n], !small)
+	return data[:n], err
 }
 
 func (r *Recorder) threshold() int64 {
@@ -464,13 +496,17 @@ func (b *Recording) Release() {
 	}
 }
 
-func (b *Recording) free() {
+func (b *Recording) freeBlocks() {
 	if !b.adopted {
 		for _, block := range b.blocks {
 			b.rec.free(block)
 		}
 	}
-	b.blocks = nil
+	b.blocks, b.room[0] = nil, nil
+}
+
+func (b *Recording) free() {
+	b.freeBlocks()
 	if b.spool != nil {
 		b.spool.release()
 		b.spool = nil

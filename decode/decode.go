@@ -169,7 +169,14 @@ type Writer struct {
 // NewWriter returns a Writer to dst. An unsupported contentEncoding is reported by Err at once, and nothing is handed on.
 // Close must be called if anything was written.
 func NewWriter(dst io.Writer, contentEncoding string) *Writer {
-	w := &Writer{dst: dst}
+	w := new(Writer)
+	w.Start(dst, contentEncoding)
+	return w
+}
+
+// Start makes of a zero Writer what NewWriter returns.
+func (w *Writer) Start(dst io.Writer, contentEncoding string) {
+	w.dst = dst
 	gzipped, ok := parse(contentEncoding)
 	switch {
 	case !ok:
@@ -185,7 +192,6 @@ func NewWriter(dst io.Writer, contentEncoding string) *Writer {
 			return buffered
 		})
 	}
-	return w
 }
 
 // Err tells why decoding ended early, or nil.

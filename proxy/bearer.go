@@ -86,6 +86,9 @@ func withToken(query, token string) string {
 	return strings.Join(parameters, "&")
 }
 
+// inHeader tells that put changes the header.
+func (b *bearer) inHeader() bool { return b != nil && b.set && !b.inQuery }
+
 // put writes the token into a request for Marketo.
 func (b *bearer) put(u *url.URL, h http.Header) {
 	if b == nil {
@@ -97,7 +100,7 @@ func (b *bearer) put(u *url.URL, h http.Header) {
 	switch {
 	case b.set && b.inQuery:
 		u.RawQuery = withToken(u.RawQuery, b.up)
-	case b.set:
+	case b.inHeader():
 		h[authorization] = []string{"Bearer " + b.up}
 	}
 }

@@ -54,6 +54,16 @@ func passableTrailer(h http.Header) http.Header {
 	return out
 }
 
+// isPassable tells that a response's header may pass as it is.
+func isPassable(h http.Header) bool {
+	for name := range h {
+		if isHopByHop(name) || strings.HasPrefix(name, headerPrefix) {
+			return false
+		}
+	}
+	return h["Content-Type"] != nil && h["Date"] != nil
+}
+
 // passable is a response's header without what must not pass; the original stays as it is, for the capture.
 func passable(h http.Header) http.Header {
 	out := make(http.Header, len(h)+2)

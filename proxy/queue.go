@@ -20,7 +20,8 @@ func (p *blockPool) put(b []byte) { p.pool.Put((*[blockSize]byte)(b[:blockSize])
 type queue struct {
 	pool   *blockPool
 	blocks [][]byte
-	start  int // of the bytes not yet taken, in the first block
+	first  [1][]byte // for blocks: most answers need one
+	start  int       // of the bytes not yet taken, in the first block
 	size   int
 }
 
@@ -34,6 +35,9 @@ func (q *queue) room() []byte {
 		}
 		q.blocks = q.blocks[n-1:]
 		return q.blocks[0][:blockSize]
+	}
+	if n == 0 {
+		q.blocks = q.first[:0]
 	}
 	if n == 0 || len(q.blocks[n-1]) == blockSize {
 		q.blocks = append(q.blocks, q.pool.get())

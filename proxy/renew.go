@@ -74,10 +74,10 @@ func (c *call) resigned(kept io.ReadCloser, size int64) (*payload, capture.Renew
 	}
 	if size > smallBody {
 		p.stream = readCloser{signed, kept}
-	} else if p.data, err = io.ReadAll(signed); err != nil {
+	} else if data, err := io.ReadAll(signed); err != nil {
 		return nil, capture.UnsupportedBody
 	} else {
-		p.length = int64(len(p.data))
+		p.replace(data)
 	}
 	return p, ""
 }
@@ -121,7 +121,7 @@ func (c *call) signFirst(p *payload) {
 			signed = compress(signed)
 		}
 		if data, err := io.ReadAll(signed); err == nil {
-			p.data, p.length = data, int64(len(data))
+			p.replace(data)
 		} else {
 			asItIs(capture.UnsupportedBody)
 		}

@@ -71,7 +71,7 @@ func (c *call) again(body *capture.Recording) (*payload, error) {
 		return p, nil
 	}
 	defer kept.Close() // it has nothing to fail with
-	var err error
-	p.data, err = io.ReadAll(kept)
+	data, err := io.ReadAll(kept)
+	p.replace(data)
 	return p, err
 }

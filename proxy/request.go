@@ -18,10 +18,22 @@ const smallBody = 64 << 10
 
 // payload is the body of one attempt.
 type payload struct {
-	length    int64 // -1: unknown
-	data      []byte
+	length    int64         // -1: unknown
+	data      []byte        // what recording has of it
 	stream    io.ReadCloser // when it is not in data
 	recording *capture.Recording
+	reader    memoryReader
+}
+
+// memoryReader reads what is in memory.
+type memoryReader struct{ bytes.Reader }
+
+func (*memoryReader) Close() error { return nil }
+
+// replace makes data the body.
+func (p *payload) replace(data []byte) {
+	p.data, p.length = data, int64(len(data))
+	p.recording.Adopt(data)
 }
 
 func (p *payload) open() io.ReadCloser {
@@ -31,33 +43,34 @@ func (p *payload) open() io.ReadCloser {
 	case p.length == 0:
 		return http.NoBody
 	}
-	return io.NopCloser(bytes.NewReader(p.data))
+	p.reader.Reset(p.data)
+	return &p.reader
 }
 
 func (p *payload) reopen() func() (io.ReadCloser, error) {
 	if p.stream != nil || p.length == 0 {
 		return nil
 	}
-	return func() (io.ReadCloser, error) { return p.open(), nil }
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.data)), nil }
 }
 
 // firstPayload is the application's body, signed if every call is to be. With an error, it has what there was.
 func (c *call) firstPayload() (*payload, error) {
-	p := &payload{length: c.in.ContentLength, recording: c.t.cfg.Recorder.New()}
+	p := &c.body
+	p.length, p.recording = c.in.ContentLength, c.t.cfg.Recorder.Start(&c.recording)
 	if c.in.Body == nil || c.in.Body == http.NoBody || p.length == 0 {
 		p.length = 0
 		p.recording.Finish(true)
 		return p, nil
 	}
 	if p.length > 0 && p.length <= smallBody && c.in.Header.Get("Expect") == "" {
-		p.data = make([]byte, p.length)
 		began := c.t.now()
-		n, err := io.ReadFull(c.in.Body, p.data)
+		var err error
+		p.data, err = p.recording.ReadFull(c.in.Body, int(p.length))
 		c.clientTime += c.t.now().Sub(began)
 		if err != nil {
-			p.recording.Adopt(p.data[:n])
 			p.recording.Finish(false)
-			c.observe(p.data[:n], p.recording)
+			c.observe(p.data, p.recording)
 			return p, errors.Join(errUpload, err)
 		}
 	} else {
@@ -79,7 +92,6 @@ func (c *call) record(p *payload) {
 		p.stream = &upload{c: c, body: p.stream, recording: p.recording}
 		return
 	}
-	p.recording.Adopt(p.data)
 	p.recording.Finish(true)
 	c.observe(p.data, p.recording)
 }
@@ -129,7 +141,8 @@ func (c *call) uploading(marketosTurn bool) {
 // requestWatch learns what the call is while its body goes by.
 type requestWatch struct {
 	reader  classify.RequestReader
-	decoder *decode.Writer
+	decoder decode.Writer
+	begun   bool // decoder was started
 	done    bool
 	healing bool // the body is being kept whole, or will not be
 }
@@ -137,7 +150,7 @@ type requestWatch struct {
 func (w *requestWatch) close() {
 	if !w.done {
 		w.done = true
-		if w.decoder != nil {
+		if w.begun {
 			_ = w.decoder.Close() // a body that can't be decoded leaves the operation unknown
 		}
 	}
@@ -151,8 +164,9 @@ func (c *call) observe(p []byte, recording *capture.Recording) {
 	if w.done {
 		return
 	}
-	if w.decoder == nil {
-		w.decoder = decode.NewWriter(w.reader, c.in.Header.Get("Content-Encoding"))
+	if !w.begun {
+		w.begun = true
+		w.decoder.Start(w.reader, c.in.Header.Get("Content-Encoding"))
 	}
 	_, _ = w.decoder.Write(p)
 	if !w.healing && c.entry.api == classify.SOAP {

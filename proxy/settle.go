@@ -26,7 +26,7 @@ func (c *call) settle(v classify.Verdict) {
 	}
 	c.settled = true
 	c.finishRequest()
-	ex := c.ex
+	ex := &c.ex
 	v = classify.Retire(v, c.entry.api, c.entry.upstream.Hostname())
 	if last := ex.Last(); last != nil {
 		last.Verdict = v
@@ -138,7 +138,7 @@ func (c *call) tokens() (secrets []string) {
 // log writes one line a call: a failure as a warning, one that is an answer in effect or the application's own doing as
 // information, a success for debugging. Nothing in it comes from a body but the code and the user.
 func (c *call) log() {
-	ex := c.ex
+	ex := &c.ex
 	level := zapcore.WarnLevel
 	switch {
 	case ex.Verdict.Outcome == classify.Success, classify.Retired(ex.Verdict, c.entry.api): // the observer tells of the latter, in bursts

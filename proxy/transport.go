@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,7 +12,6 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
-	"marketo-proxy/upstream"
 )
 
 // entry says how a call came in and where it goes. A door makes it, before the call reaches the Transport.
@@ -27,8 +27,14 @@ type call struct {
 	t      *Transport
 	in     *http.Request
 	entry  *entry
-	ex     *capture.Exchange
+	ex     capture.Exchange
 	bearer *bearer // nil: not a call that has an access token
+
+	// Most calls need one of each, which one allocation gives.
+	body      payload
+	recording capture.Recording
+	first     answer
+	attempts  [1]*capture.Attempt
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -50,7 +56,7 @@ type call struct {
 func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 	c := &call{t: t, in: req, entry: e}
 	c.ctx, c.cancel = context.WithCancelCause(req.Context())
-	c.ex = &capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream)}
+	c.ex = capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream), Attempts: c.attempts[:0]}
 	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.RequestURI(), req.Header)
 	c.request.done = c.request.reader.Done()
 	c.ex.Call = c.request.reader.Call()
@@ -91,13 +97,12 @@ func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 
 // attempt sends the request once. With an error the returned answer has no response.
 func (c *call) attempt(body *payload) (*answer, error) {
-	out, a := c.begin(body)
-	att := a.attempt
-	trace := &upstream.Trace{WroteRequest: c.armTimeout}
+	a := c.begin(body)
+	a.trace.WroteRequest = c.armTimeout
 	began := time.Now()
-	resp, err := c.t.upstream.Do(c.ctx, out, trace)
+	resp, err := c.t.upstream.Do(c.ctx, &a.sent, &a.trace)
 	c.upstreamTime += time.Since(began)
-	att.Timings = timings(trace)
+	a.attempt.Timings = timings(&a.trace)
 	if err != nil {
 		return a, err
 	}
@@ -108,26 +113,31 @@ func (c *call) attempt(body *payload) (*answer, error) {
 }
 
 // begin notes an attempt.
-func (c *call) begin(body *payload) (*http.Request, *answer) {
-	out := c.outgoing(body)
-	att := &capture.Attempt{
-		Started: c.t.now(),
-		Request: capture.RequestHead{Method: out.Method, URL: out.URL, Proto: "HTTP/1.1", Header: out.Header, Body: body.recording},
-		Timings: unsent,
+func (c *call) begin(body *payload) *answer {
+	a := &c.first
+	if len(c.ex.Attempts) > 0 {
+		a = new(answer)
 	}
-	c.ex.Attempts = append(c.ex.Attempts, att)
-	return out, &answer{c: c, attempt: att}
+	a.c = c
+	c.outgoing(body, a)
+	a.attempt.Started = c.t.now()
+	a.attempt.Request = capture.RequestHead{
+		Method: a.sent.Method, URL: &a.url, Proto: "HTTP/1.1", Header: a.sent.Header, Body: body.recording,
+	}
+	a.attempt.Timings = unsent
+	c.ex.Attempts = append(c.ex.Attempts, &a.attempt)
+	return a
 }
 
 // unsent ends a call of which nothing was sent; the capture has its request all the same.
 func (c *call) unsent(body *payload, err error) *http.Response {
-	_, a := c.begin(body)
-	return c.unanswered(a, err)
+	return c.unanswered(c.begin(body), err)
 }
 
-// outgoing is the request for Marketo: the application's own, with only the address and the hop-by-hop fields changed.
-func (c *call) outgoing(body *payload) *http.Request {
-	u := *c.in.URL
+// outgoing makes the request for Marketo: the application's own, with only the address and the hop-by-hop fields changed.
+func (c *call) outgoing(body *payload, a *answer) {
+	u := &a.url
+	*u = *c.in.URL
 	u.Scheme, u.Host, u.User = c.entry.upstream.Scheme, c.entry.upstream.Host, nil
 	if base := strings.TrimSuffix(c.entry.upstream.Path, "/"); base != "" {
 		u.Path = base + u.Path
@@ -136,23 +146,25 @@ func (c *call) outgoing(body *payload) *http.Request {
 		}
 	}
 	u.Fragment = ""
-	header := make(http.Header, len(c.in.Header)+1)
-	for name, values := range c.in.Header {
-		header[name] = values
+	header := c.in.Header // as it is, unless something in it has to change
+	wsdl := wantsWSDL(c.in)
+	length := header["Content-Length"] // upstream writes its own; the capture shows this one
+	other := len(length) > 0 && (body.length < 0 || length[0] != strconv.FormatInt(body.length, 10))
+	if wsdl || other || c.bearer.inHeader() {
+		header = maps.Clone(header)
 	}
-	if wantsWSDL(c.in) {
-		header.Del("Accept-Encoding") // its addresses are rewritten
+	if wsdl {
+		delete(header, "Accept-Encoding") // its addresses are rewritten
 	}
-	if header.Get("Content-Length") != "" { // net/http writes its own; the capture shows this one
+	if other && body.length < 0 {
+		delete(header, "Content-Length")
+	} else if other {
 		header["Content-Length"] = []string{strconv.FormatInt(body.length, 10)}
 	}
-	if body.length < 0 {
-		delete(header, "Content-Length")
-	}
-	c.bearer.put(&u, header)
-	return &http.Request{
+	c.bearer.put(u, header)
+	a.sent = http.Request{
 		Method:        c.in.Method,
-		URL:           &u,
+		URL:           u,
 		Host:          c.entry.upstream.Host,
 		Header:        header,
 		Body:          body.open(),
@@ -168,23 +180,29 @@ func (c *call) outgoing(body *payload) *http.Request {
 // respond hands the answer to the door.
 func (c *call) respond(a *answer) *http.Response {
 	resp := a.resp
-	head := passable(resp.Header)
-	if v, _ := c.overall(a.verdict()); v.Outcome != classify.Success && !c.skips(v) {
+	v, _ := c.overall(a.verdict())
+	captured := v.Outcome != classify.Success && !c.skips(v)
+	rewrites := resp.StatusCode == http.StatusOK && wantsWSDL(c.in)
+	head := resp.Header
+	if captured || rewrites || c.renewed() || !isPassable(head) {
+		head = passable(head)
+	}
+	if captured {
 		head[headerCapture] = []string{c.ex.ID}
 	}
-	if len(c.ex.Attempts) > 1 {
+	if c.renewed() {
 		head[headerAttempts] = []string{strconv.Itoa(len(c.ex.Attempts))}
 	}
-	out := *resp
+	a.out = *resp
+	out := &a.out
 	out.Header = head
 	out.Trailer = passableTrailer(resp.Trailer)
 	out.Body = a
 	out.Request = c.in
-	a.out = &out
-	if resp.StatusCode == http.StatusOK && wantsWSDL(c.in) {
-		rewriteWSDL(&out, c.entry.self+c.in.URL.EscapedPath())
+	if rewrites {
+		rewriteWSDL(out, c.entry.self+c.in.URL.EscapedPath())
 	}
-	return &out
+	return out
 }
 
 // unanswered ends a call that has no answer to pass on, and makes one.

@@ -3,11 +3,13 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
 	"marketo-proxy/decode"
+	"marketo-proxy/upstream"
 )
 
 const (
@@ -23,12 +25,16 @@ const (
 // from upstream it records and shows to the classifier first. It is used by one goroutine.
 type answer struct {
 	c       *call
-	attempt *capture.Attempt
+	attempt capture.Attempt
+	url     url.URL
+	sent    http.Request
+	trace   upstream.Trace
+	head    capture.ResponseHead
 	resp    *http.Response
-	out     *http.Response          // as the door got it
+	out     http.Response           // as the door gets it
 	reader  classify.ResponseReader // nil: only the status counts
-	decoder *decode.Writer
-	rec     *capture.Recording
+	decoder decode.Writer           // to reader
+	rec     capture.Recording
 
 	queue  queue
 	last   int   // bytes of the last read that are still in the queue's tail
@@ -41,21 +47,22 @@ type answer struct {
 func (a *answer) begin(resp *http.Response) {
 	a.resp = resp
 	a.queue.pool = &a.c.t.blocks
-	a.rec = a.c.t.cfg.Recorder.New()
+	a.c.t.cfg.Recorder.Start(&a.rec)
 	call := a.c.learned()
 	if call.API == classify.REST && classify.IsFile(call.Operation) {
 		a.rec.KeepAtMost(maxFile)
 	}
-	a.attempt.Response = &capture.ResponseHead{
-		Status: resp.StatusCode, StatusText: statusText(resp), Proto: resp.Proto, Header: resp.Header, Body: a.rec,
+	a.head = capture.ResponseHead{
+		Status: resp.StatusCode, StatusText: statusText(resp), Proto: resp.Proto, Header: resp.Header, Body: &a.rec,
 	}
+	a.attempt.Response = &a.head
 	encoding := resp.Header.Get("Content-Encoding")
 	if decode.Supported(encoding) {
 		a.reader = classify.NewResponseReader(classify.Answer{
 			Call: call, Method: a.c.in.Method, Status: resp.StatusCode,
 			ContentType: resp.Header.Get("Content-Type"), RequestID: resp.Header.Get("X-Request-Id"),
 		})
-		a.decoder = decode.NewWriter(a.reader, encoding)
+		a.decoder.Start(a.reader, encoding)
 	}
 }
 
@@ -123,9 +130,7 @@ func (a *answer) fill() {
 func (a *answer) end(err error) {
 	a.ended = true
 	a.attempt.Timings.Receive = max(time.Since(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
-	if a.out != nil {
-		a.out.Trailer = passableTrailer(a.resp.Trailer) // those that were not announced are known only now
-	}
+	a.out.Trailer = passableTrailer(a.resp.Trailer) // those that were not announced are known only now
 	whole := err == io.EOF
 	a.rec.Finish(whole)
 	if a.reader != nil {
