@@ -13,15 +13,16 @@ import (
 func (r *Redactor) Body(dst io.Writer, src io.Reader) error {
 	out := r.sink(dst)
 	body := newSniffer(out, 0)
-	if r.in == nil {
+	if cap(r.in) < smallChunk {
 		r.in = make([]byte, smallChunk)
 	}
+	r.in = r.in[:min(cap(r.in), chunk)]
 	var readErr error
 	for out.err == nil && readErr == nil {
 		var n int
 		n, readErr = src.Read(r.in)
 		body.write(r.in[:n])
-		if n == smallChunk { // most bodies are smaller
+		if n == len(r.in) && n < chunk { // most bodies are smaller
 			r.in = make([]byte, chunk)
 		}
 	}
@@ -34,6 +35,18 @@ func (r *Redactor) Body(dst io.Writer, src io.Reader) error {
 		return fmt.Errorf("redact: read body: %w", readErr)
 	}
 	return nil
+}
+
+// Append is Body for one that is whole in memory: it appends it to dst, without secrets.
+func (r *Redactor) Append(dst, src []byte) []byte {
+	r.dst.b = dst
+	out := r.sink(&r.dst)
+	body := sniff(out, 0, src[:min(len(src), maxSniff)], true)
+	body.write(src)
+	body.end()
+	out.close()
+	dst, r.dst.b = r.dst.b, nil
+	return dst
 }
 
 // masker takes a body piece by piece and writes it to a sink without secrets. It keeps nothing of p.
@@ -66,7 +79,7 @@ func newSniffer(out *sink, depth int) *sniffer { return &sniffer{out: out, depth
 func (s *sniffer) write(p []byte) {
 	if s.body == nil {
 		s.start = append(s.start, p[:min(len(p), maxSniff)]...)
-		if s.body = s.sniff(len(s.start) >= maxSniff); s.body == nil {
+		if s.body = sniff(s.out, s.depth, s.start, len(s.start) >= maxSniff); s.body == nil {
 			return
 		}
 		p = p[min(len(p), maxSniff):]
@@ -78,15 +91,14 @@ func (s *sniffer) write(p []byte) {
 
 func (s *sniffer) end() {
 	if s.body == nil {
-		s.body = s.sniff(true)
+		s.body = sniff(s.out, s.depth, s.start, true)
 		s.body.write(s.start)
 	}
 	s.body.end()
 }
 
-// sniff returns nil if more of the body is needed, which is never so with enough.
-func (s *sniffer) sniff(enough bool) masker {
-	b := s.start
+// sniff tells by the start of a body what it is. It returns nil if more of the body is needed, which is never so with enough.
+func sniff(out *sink, depth int, b []byte, enough bool) masker {
 	if n := min(len(b), len(bom)); string(b[:n]) == bom[:n] {
 		b = b[n:]
 	}
@@ -97,13 +109,13 @@ func (s *sniffer) sniff(enough bool) masker {
 	switch {
 	case len(b) == 0:
 	case b[0] == '<':
-		return newXML(s.out, s.depth)
+		return newXML(out, depth)
 	case b[0] == '{' || b[0] == '[':
-		return newJSON(s.out)
-	case b[0] == '-' && s.depth < maxDepth:
+		return newJSON(out)
+	case b[0] == '-' && depth < maxDepth:
 		boundary, known := multipartBoundary(b)
 		if boundary != nil {
-			return newMultipart(s.out, s.depth, boundary)
+			return newMultipart(out, depth, boundary)
 		}
 		if !known && !enough {
 			return nil
@@ -111,13 +123,13 @@ func (s *sniffer) sniff(enough bool) masker {
 	default:
 		isForm, known := formStart(b)
 		if isForm {
-			return newForm(s.out)
+			return newForm(out)
 		}
 		if !known && !enough {
 			return nil
 		}
 	}
-	return &plain{text{out: s.out}}
+	return &plain{text{out: out}}
 }
 
 const bom = "\ufeff"

@@ -13,25 +13,31 @@ func (r *Redactor) Header(h http.Header) http.Header {
 	}
 	masked := make(http.Header, len(h))
 	for name, values := range h {
-		id := lookupField([]byte(name))
 		list := make([]string, len(values))
 		for i, v := range values {
-			switch {
-			case id >= 0:
-				list[i] = r.secretHeader(id, v)
-			case holdsURL[strings.ToLower(name)]:
-				list[i] = r.URL(v)
-			default:
-				list[i] = r.Text(v)
-			}
+			list[i] = r.Field(name, v)
 		}
 		masked[name] = list
 	}
 	return masked
 }
 
+// Field is Header for one field.
+func (r *Redactor) Field(name, value string) string {
+	r.in = append(r.in[:0], name...)
+	if id := lookupField(r.in); id >= 0 {
+		return r.secretHeader(id, value)
+	}
+	for _, n := range holdsURL {
+		if strings.EqualFold(n, name) {
+			return r.URL(value)
+		}
+	}
+	return r.Text(value)
+}
+
 // holdsURL has the headers whose value is one URL.
-var holdsURL = map[string]bool{"location": true, "content-location": true, "referer": true, "origin": true, "refresh": true}
+var holdsURL = [...]string{"location", "content-location", "referer", "origin", "refresh"}
 
 func (r *Redactor) secretHeader(id int, v string) string {
 	if v == "" {

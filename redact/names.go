@@ -1,5 +1,7 @@
 package redact
 
+import "slices"
+
 // secret is one name whose value is a secret.
 type secret struct {
 	name string // as Counts gives it
@@ -27,10 +29,15 @@ const (
 	longestName = len("Proxy-Authorization")
 )
 
+// keyStart has the bytes that a name can begin with.
+var keyStart = bytesOf(func(c byte) bool {
+	return c == '-' || c == '_' || slices.ContainsFunc(secrets[:], func(s secret) bool { return s.key[0] == lower(c) })
+})
+
 // lookup returns the index in secrets of a name, or -1. Case, hyphens and underscores do not matter, so that a toolkit's
 // accessToken is found too.
 func lookup(name []byte) int {
-	if len(name) < shortestKey || len(name) > longestName {
+	if len(name) < shortestKey || len(name) > longestName || !keyStart[name[0]] {
 		return -1
 	}
 	var buf [longestName]byte

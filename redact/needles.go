@@ -7,7 +7,7 @@ type needle struct {
 }
 
 // needles finds the leftmost of many strings, whatever the case of ASCII letters, skipping most bytes of the haystack (Wu and
-// Manber, "A fast algorithm for multi-pattern searching"). It is immutable once made.
+// Manber, "A fast algorithm for multi-pattern searching").
 type needles struct {
 	list    []needle
 	window  int // length of the shortest needle, at most maxWindow
@@ -24,12 +24,17 @@ const maxWindow = 64
 // pair folds two bytes to an index; upper and lower case are the same in the five low bits.
 func pair(a, b byte) int { return int(a&31)<<5 | int(b&31) }
 
-// newNeedles returns nil for an empty list. Each needle has two bytes or more.
 func newNeedles(list []needle) *needles {
-	if len(list) == 0 {
-		return nil
-	}
-	n := &needles{list: list, window: maxWindow, next: make([]uint32, len(list))}
+	n := new(needles)
+	n.set(list)
+	return n
+}
+
+// set makes the needles those of list, which is not empty and must not be changed. Each needle has two bytes or more.
+func (n *needles) set(list []needle) {
+	n.list, n.window, n.longest = list, maxWindow, 0
+	n.next = append(n.next[:0], make([]uint32, len(list))...)
+	clear(n.head[:])
 	for _, nd := range list {
 		n.window = min(n.window, len(nd.text))
 		n.longest = max(n.longest, len(nd.text))
@@ -45,7 +50,6 @@ func newNeedles(list []needle) *needles {
 		p := pair(nd.text[n.window-2], nd.text[n.window-1])
 		n.next[i], n.head[p] = n.head[p], uint32(i+1)
 	}
-	return n
 }
 
 // find returns the leftmost needle in b[from:], the longest of those that start there; start is -1 if there is none.

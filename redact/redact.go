@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // Marker stands for each secret that was taken out.
@@ -18,20 +19,35 @@ const KnownValue = "known value"
 // minValue is the length in bytes from which a known value is looked for: a shorter one is found by chance too often.
 const minValue = 8
 
-// Redactor masks the parts of one exchange. It is not safe for concurrent use; making one is cheap.
+// Redactor masks the parts of one exchange. It is not safe for concurrent use; making one is cheap, and Reset is cheaper.
 type Redactor struct {
 	known  map[string]bool
-	values *needles
+	list   []needle // the known values
+	table  needles  // of them
+	values *needles // table, or nil if there are none
 	counts map[string]int
 
-	in, out []byte // buffers of Body and of all output, kept for the next part
+	// What the parts use one after the other.
+	in  []byte
+	out sink
+	dst appender
+	xml xmlBody
 }
 
 // New makes a Redactor that knows values, see Values.
 func New(values ...string) *Redactor {
-	r := &Redactor{counts: make(map[string]int)}
+	r := &Redactor{known: make(map[string]bool), counts: make(map[string]int)}
 	r.Values(values...)
 	return r
+}
+
+// Reset makes the Redactor ready for another exchange, as New does, keeping its memory.
+func (r *Redactor) Reset(values ...string) {
+	clear(r.known)
+	clear(r.counts)
+	clear(r.list)
+	r.list, r.values = r.list[:0], nil
+	r.Values(values...)
 }
 
 // Values adds secret values, e.g. the signature or token that was sent and the keys they were made with. Whatever passes
@@ -45,25 +61,22 @@ func (r *Redactor) Values(values ...string) {
 		}
 		for _, e := range encodings(v) {
 			if e = lowerString(e); !r.known[e] {
-				if r.known == nil {
-					r.known = make(map[string]bool)
-				}
 				r.known[e], added = true, true
+				r.list = append(r.list, needle{text: e})
 			}
 		}
 	}
-	if !added {
-		return
+	if added {
+		r.table.set(r.list)
+		r.values = &r.table
 	}
-	var list []needle
-	for v := range r.known {
-		list = append(list, needle{text: v})
-	}
-	r.values = newNeedles(list)
 }
 
 // encodings are the forms in which v may stand in a URL or body.
 func encodings(v string) []string {
+	if strings.IndexFunc(v, func(c rune) bool { return c >= utf8.RuneSelf || !unreserved[c] }) < 0 {
+		return []string{v}
+	}
 	list := []string{v, url.QueryEscape(v), url.PathEscape(v), xmlAll.Replace(v), xmlText.Replace(v)}
 	for _, escapeHTML := range []bool{true, false} {
 		var b strings.Builder
@@ -88,8 +101,36 @@ var (
 	xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 )
 
+// unreserved has the characters that stand for themselves in URLs (RFC 3986, section 2.3), and in JSON and XML too.
+var unreserved = bytesOf(func(c byte) bool {
+	return isLetter(c) || isDigit(c) || c == '-' || c == '.' || c == '_' || c == '~'
+})
+
+func bytesOf(is func(byte) bool) (set [256]bool) {
+	for i := range set {
+		set[i] = is(byte(i))
+	}
+	return set
+}
+
+// clean tells that there is neither a secret name nor a known value in s, as in most short texts.
+func (r *Redactor) clean(s string) bool {
+	r.in = append(r.in[:0], s...)
+	if start, _, _ := names.find(r.in, 0); start >= 0 {
+		return false
+	}
+	if r.values == nil {
+		return true
+	}
+	start, _, _ := r.values.find(r.in, 0)
+	return start < 0
+}
+
 // Text masks a short text, such as an error message.
 func (r *Redactor) Text(s string) string {
+	if r.clean(s) {
+		return s
+	}
 	var b strings.Builder
 	out := r.sink(&b)
 	t := text{out: out}

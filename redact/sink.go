@@ -17,12 +17,13 @@ type sink struct {
 	err  error
 }
 
+// sink begins a part that goes to w. There is one at a time.
 func (r *Redactor) sink(w io.Writer) *sink {
-	s := &sink{w: w, red: r, buf: r.out[:0], full: chunk}
+	r.out = sink{w: w, red: r, buf: r.out.buf[:0], full: chunk}
 	if r.values != nil {
-		s.full += r.values.longest
+		r.out.full += r.values.longest
 	}
-	return s
+	return &r.out
 }
 
 func (s *sink) write(p []byte) {
@@ -37,10 +38,18 @@ func (s *sink) write(p []byte) {
 
 func (s *sink) writeString(p string) { s.buf = append(s.buf, p...) }
 
-// close flushes all that is left and gives the buffer back.
+// close flushes all that is left.
 func (s *sink) close() {
 	s.flush(true)
-	s.red.out = s.buf
+	s.w = nil
+}
+
+// appender is a writer to memory.
+type appender struct{ b []byte }
+
+func (a *appender) Write(p []byte) (int, error) {
+	a.b = append(a.b, p...)
+	return len(p), nil
 }
 
 // mask writes the marker for the value of secrets[id].

@@ -75,6 +75,9 @@ func (t *text) write(p []byte) {
 	t.done = i - from
 }
 
+// idle tells that nothing is under way: what comes is a text on its own.
+func (t *text) idle() bool { return t.state == searching && len(t.hold) == 0 }
+
 // pass passes on p, a text on its own after a reset, if no secret name is in it.
 func (t *text) pass(p []byte) bool {
 	if start, _, _ := names.find(p, 0); start >= 0 {

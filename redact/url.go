@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Password is what Counts calls the password in the userinfo part of a URL.
 const Password = "password"
@@ -8,6 +11,9 @@ const Password = "password"
 // URL masks a URL or the target of a request: the values of parameters with a secret name in the query and the fragment,
 // the password before the host, and secrets in the text of all else. It need not be a valid URL.
 func (r *Redactor) URL(s string) string {
+	if r.cleanURL(s) {
+		return s
+	}
 	var b strings.Builder
 	out := r.sink(&b)
 	s, fragment, hasFragment := strings.Cut(s, "#")
@@ -31,6 +37,34 @@ func (r *Redactor) URL(s string) string {
 	}
 	out.close()
 	return b.String()
+}
+
+// cleanURL tells that nothing in s needs to be masked. It says so of those only that are quickly looked through.
+func (r *Redactor) cleanURL(s string) bool {
+	if !r.clean(s) {
+		return false
+	}
+	b := r.in // which is s now
+	query := bytes.IndexAny(b, "?#")
+	if query < 0 {
+		query = len(b)
+	}
+	if bytes.IndexByte(b[:query], '@') >= 0 { // there may be a password before it
+		return false
+	}
+	for b = b[query:]; len(b) > 0; {
+		// A name goes on up to the equals sign, and begins behind any of these.
+		n := bytes.IndexByte(b, '=')
+		if n < 0 {
+			break
+		}
+		name := b[bytes.LastIndexAny(b[:n], "?#&")+1 : n]
+		if bytes.ContainsAny(name, "%+") || lookupPart(name) >= 0 {
+			return false
+		}
+		b = b[n+1:]
+	}
+	return true
 }
 
 func parameters(out *sink, s string) {

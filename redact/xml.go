@@ -12,7 +12,8 @@ import (
 type xmlBody struct {
 	out   *sink
 	text  *text
-	depth int // how often this is XML in XML
+	top   text // what text points to, but for XML in XML
+	depth int  // how often this is XML in XML
 	scan  xmlscan.Scanner
 	more  bool // the token before goes on
 	id    int  // of the tag's name while in a tag, or negative
@@ -28,8 +29,16 @@ type xmlBody struct {
 	masked bool   // the marker stands for its content
 }
 
+// newXML begins a body. The one that is no part of another takes the memory of the one before.
 func newXML(out *sink, depth int) *xmlBody {
-	return &xmlBody{out: out, text: &text{out: out}, depth: depth}
+	x := &out.red.xml
+	if depth > 0 {
+		x = new(xmlBody)
+	}
+	x.scan.Reset()
+	*x = xmlBody{out: out, depth: depth, scan: x.scan, local: x.local[:0], top: text{out: out, hold: x.top.hold[:0], head: x.top.head[:0]}}
+	x.text = &x.top
+	return x
 }
 
 func (x *xmlBody) write(p []byte) {
@@ -47,18 +56,54 @@ func (x *xmlBody) end() {
 }
 
 func (x *xmlBody) drain() {
-	for t, ok := x.scan.Next(); ok; t, ok = x.scan.Next() {
+	var t xmlscan.Token
+	for {
+		if x.leap() {
+			continue
+		}
+		if !x.scan.Scan(&t) {
+			return
+		}
 		if x.open > 0 {
-			x.inside(t)
+			x.inside(&t)
 		} else {
-			x.outside(t)
+			x.outside(&t)
 		}
 		x.more = t.More
 	}
 }
 
+// leap takes the text that follows and the tag behind it, if that is nothing but a name, in one step where nothing is to be masked.
+func (x *xmlBody) leap() bool {
+	if x.open > 0 || x.more || x.inner != nil && x.inner.open > 0 {
+		return false
+	}
+	raw, name, end, ok := x.scan.Leap()
+	if !ok {
+		return false
+	}
+	t := xmlscan.Token{Kind: xmlscan.Start, Name: name}
+	tag := len(raw) - len("<>") - len(name)
+	if end {
+		t.Kind = xmlscan.End
+		tag--
+	}
+	if x.text.idle() && isName(name) && (end || lookup(localName(name)) < 0) {
+		if start, _, _ := names.find(raw[:tag], 0); start < 0 {
+			x.out.write(raw)
+			return true
+		}
+	}
+	if tag > 0 {
+		x.text.write(raw[:tag])
+	}
+	t.Raw = raw[tag:]
+	x.outside(&t)
+	return true
+}
+
 // outside takes a token that is in no secret element.
-func (x *xmlBody) outside(t xmlscan.Token) {
+func (x *xmlBody) outside(t *xmlscan.Token) {
 	switch t.Kind {
 	case xmlscan.Text:
 		if x.inner != nil && x.inner.open > 0 { // of a secret element that begins in a CDATA section before
@@ -112,7 +157,7 @@ func (x *xmlBody) own() int {
 	return len("<")
 }
 
-func (x *xmlBody) startTag(t xmlscan.Token) {
+func (x *xmlBody) startTag(t *xmlscan.Token) {
 	rest, own := t.Raw, x.own()
 	if !x.more {
 		x.text.reset()
@@ -144,7 +189,7 @@ func (x *xmlBody) startTag(t xmlscan.Token) {
 	}
 }
 
-func (x *xmlBody) endTag(t xmlscan.Token) {
+func (x *xmlBody) endTag(t *xmlscan.Token) {
 	if len(t.Raw) == len("</>")+len(t.Name) && isName(t.Name) {
 		x.text.reset()
 		x.out.write(t.Raw)
@@ -155,7 +200,7 @@ func (x *xmlBody) endTag(t xmlscan.Token) {
 
 // inside takes a token in a secret element. Elements of the same name are counted, others are not: an end tag that is
 // missing inside must not hide the one that counts.
-func (x *xmlBody) inside(t xmlscan.Token) {
+func (x *xmlBody) inside(t *xmlscan.Token) {
 	switch {
 	case t.Kind == xmlscan.Start && !t.SelfClosing && !t.More && x.same(t.Name):
 		x.open++
@@ -174,7 +219,7 @@ func (x *xmlBody) inside(t xmlscan.Token) {
 func (x *xmlBody) same(name []byte) bool { return bytes.EqualFold(localName(name), x.local) }
 
 // section masks a comment or CDATA section, reading what is in it as XML.
-func (x *xmlBody) section(t xmlscan.Token, open, shut string) {
+func (x *xmlBody) section(t *xmlscan.Token, open, shut string) {
 	content := t.Raw
 	if !x.more {
 		x.text.raw(content[:len(open)])
@@ -221,7 +266,7 @@ func (x *xmlBody) endSection() {
 }
 
 // tagName is the qualified name in the first piece of a tag, also of one that did not come whole.
-func tagName(t xmlscan.Token) []byte {
+func tagName(t *xmlscan.Token) []byte {
 	if len(t.Name) > 0 {
 		return t.Name
 	}
@@ -235,12 +280,16 @@ func tagName(t xmlscan.Token) []byte {
 // isName tells that there is nothing but a name in a name; the scanner lets pass all that is no space and no slash.
 func isName(name []byte) bool {
 	for _, c := range name {
-		if !isLetter(c) && !isDigit(c) && c != ':' && c != '-' && c != '_' && c != '.' && c < utf8.RuneSelf {
+		if !nameBytes[c] {
 			return false
 		}
 	}
 	return true
 }
+
+var nameBytes = bytesOf(func(c byte) bool {
+	return isLetter(c) || isDigit(c) || c == ':' || c == '-' || c == '_' || c == '.' || c >= utf8.RuneSelf
+})
 
 func localName(name []byte) []byte {
 	return name[bytes.IndexByte(name, ':')+1:]

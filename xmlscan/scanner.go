@@ -76,19 +76,25 @@ func (s *Scanner) Scan(t *Token) bool {
 // Skim is for places where only the nesting of elements matters: it takes the text that follows and the tag behind it, if that is
 // nothing but a name, as most are, and has come whole. Otherwise it takes nothing, and Scan is to be called. name is valid as a Token is.
 func (s *Scanner) Skim() (name []byte, end, ok bool) {
+	_, name, end, ok = s.Leap()
+	return name, end, ok
+}
+
+// Leap is Skim for those who look at the text too: raw is all that was taken, the text, if there is any, and the tag.
+func (s *Scanner) Leap() (raw, name []byte, end, ok bool) {
 	if len(s.pend) > 0 || s.open {
-		return nil, false, false
+		return nil, nil, false, false
 	}
 	b := s.in
 	i := bytes.IndexByte(b, '<') + 1
 	if i == 0 || i == len(b) {
-		return nil, false, false
+		return nil, nil, false, false
 	}
 	if end = b[i] == '/'; end {
 		i++
 	}
 	if i == len(b) || !nameStart[b[i]] {
-		return nil, false, false
+		return nil, nil, false, false
 	}
 	for j := i + 1; j < min(len(b), i+maxName); j++ {
 		if !nameEnd[b[j]] {
@@ -99,9 +105,9 @@ func (s *Scanner) Skim() (name []byte, end, ok bool) {
 		}
 		s.in = b[j+1:]
 		s.off += int64(j + 1)
-		return b[i:j], end, true
+		return b[:j+1], b[i:j], end, true
 	}
-	return nil, false, false
+	return nil, nil, false, false
 }
 
 // maxName is longer than the names that Skim needs to be quick for.
