@@ -1,15 +1,11 @@
 package capture
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -21,15 +17,20 @@ import (
 	"marketo-proxy/redact"
 )
 
-// line is an exchange on its way to become one line of JSON. Bodies stream from their recordings, so memory does not grow with
-// them. It writes in pieces and remembers the first error.
+// line is an exchange on its way to become one line of JSON. Bodies stream from their recordings, unless they are small, so memory
+// does not grow with them. A line can be used again.
 type line struct {
 	exchange *Exchange
+	proxy    []byte // JSON
 	redactor *redact.Redactor
 	limit    int64
-	plans    [][2]plan // of the request's and the response's body of each attempt
-	w        *bufio.Writer
-	err      error
+	plans    []plan // of the request's and the response's body of each attempt, in turns
+	masked   []byte // what the plans know of the contents
+	names    []string
+
+	b   []byte    // what is written
+	w   io.Writer // where it goes when there is much of it; nil: it stays
+	err error     // of w
 }
 
 // compose reads every body once, so that what the line says of them, and its size, are known before it is written.
@@ -40,20 +41,37 @@ func (s *Store) compose(e *Exchange) *line {
 			values = append(values, secrets()...)
 		}
 	}
-	l := &line{exchange: e, limit: s.limit, redactor: redact.New(values...), plans: make([][2]plan, len(e.Attempts))}
-	for i, a := range e.Attempts {
-		l.plans[i][0] = l.plan(a.Request.Body, a.Request.Header)
+	l, ok := s.lines.Get().(*line)
+	if !ok {
+		l = &line{redactor: redact.New(), limit: s.limit, proxy: s.proxy}
+	}
+	l.exchange = e
+	l.redactor.Reset(values...)
+	for _, a := range e.Attempts {
+		l.plan(a.Request.Body, a.Request.Header)
 		if a.Response != nil {
-			l.plans[i][1] = l.plan(a.Response.Body, a.Response.Header)
+			l.plan(a.Response.Body, a.Response.Header)
+		} else {
+			l.plans = append(l.plans, plan{})
 		}
 	}
 	return l
 }
 
+// recycle ends the use of a line. One that a large exchange has made large is left to the garbage collector.
+func (s *Store) recycle(l *line) {
+	if cap(l.masked) > 2*smallContent || l.w != nil {
+		return
+	}
+	clear(l.plans)
+	l.exchange, l.plans, l.masked = nil, l.plans[:0], l.masked[:0]
+	s.lines.Put(l)
+}
+
 // size is how many bytes of bodies the line will hold, before they are escaped.
 func (l *line) size() (n int64) {
 	for _, p := range l.plans {
-		n += p[0].size + p[1].size
+		n += p.size
 	}
 	return n
 }
@@ -61,98 +79,164 @@ func (l *line) size() (n int64) {
 // complete tells whether every body is there and whole.
 func (l *line) complete() bool {
 	for i, a := range l.exchange.Attempts {
-		if a.Response == nil || l.plans[i][0].truncated || l.plans[i][1].truncated {
+		if a.Response == nil || l.plans[2*i].truncated || l.plans[2*i+1].truncated {
 			return false
 		}
 	}
 	return len(l.exchange.Attempts) > 0
 }
 
-// write writes the line.
-func (l *line) write(w io.Writer, proxy Proxy) error {
-	l.w = bufio.NewWriterSize(w, 4<<10)
+// appendTo appends the line to b.
+func (l *line) appendTo(b []byte) []byte {
+	l.b = b
+	l.write()
+	b, l.b = l.b, nil
+	return b
+}
+
+// flushSize is from how many bytes on a line goes to its writer.
+const flushSize = 32 << 10
+
+// writeTo writes the line to w in pieces.
+func (l *line) writeTo(w io.Writer) error {
+	l.w, l.b = w, make([]byte, 0, 2*flushSize)
+	l.write()
+	l.flush(0)
+	if l.err != nil {
+		return fmt.Errorf("capture: %w", l.err)
+	}
+	return nil
+}
+
+// flush passes on what is written if it is more than some bytes.
+func (l *line) flush(more int) {
+	if l.w == nil || len(l.b) <= more {
+		return
+	}
+	if l.err == nil {
+		_, l.err = l.w.Write(l.b)
+	}
+	l.b = l.b[:0]
+}
+
+// write writes the line: a Capture, as encoding/json would have it, but for the texts of bodies.
+func (l *line) write() {
 	e := l.exchange
 	code := classify.ExplainCall(e.Verdict, e.Call)
-	head := Capture{
-		ID: e.ID, Time: e.Started.UTC(), API: e.Call.API, Operation: e.Call.Operation, Instance: e.Instance, User: e.Call.User,
-		Outcome: e.Verdict.Outcome, Code: e.Verdict.Code, Message: l.redactor.Text(e.Verdict.Message),
-		Class: code.Class, Retryable: code.Retryable, Advice: code.Advice,
-		RequestID: e.Verdict.RequestID, Records: slices.Clone(e.Verdict.Records), Renewal: e.Renewal, RenewalError: l.redactor.Text(e.RenewalError),
-		DurationMS: milliseconds(e.Duration), Complete: l.complete(), Proxy: proxy,
+	l.string(`{"id":`, e.ID)
+	l.time(`,"time":`, e.Started)
+	l.string(`,"api":`, string(e.Call.API))
+	l.string(`,"operation":`, e.Call.Operation)
+	l.string(`,"instance":`, e.Instance)
+	l.string(`,"user":`, e.Call.User)
+	l.string(`,"outcome":`, string(e.Verdict.Outcome))
+	l.string(`,"code":`, e.Verdict.Code)
+	l.string(`,"message":`, l.redactor.Text(e.Verdict.Message))
+	l.string(`,"class":`, string(code.Class))
+	l.bool(`,"retryable":`, code.Retryable)
+	l.string(`,"advice":`, code.Advice)
+	l.optional(`,"request_id":`, e.Verdict.RequestID)
+	if len(e.Verdict.Records) > 0 {
+		l.records(e.Verdict.Records)
 	}
 	if e.Verdict.RecordsFailed > len(e.Verdict.Records) {
-		head.Failed = e.Verdict.RecordsFailed
+		l.int(`,"records_failed":`, int64(e.Verdict.RecordsFailed))
 	}
-	for i := range head.Records {
-		head.Records[i].Error = l.redactor.Text(head.Records[i].Error)
-	}
-	l.open(head, `"attempts":null}`)
-	l.raw(`"attempts":[`)
+	l.optional(`,"renewal":`, string(e.Renewal))
+	l.optional(`,"renewal_error":`, l.redactor.Text(e.RenewalError))
+	l.milliseconds(`,"duration_ms":`, e.Duration)
+	l.bool(`,"complete":`, l.complete())
+	l.raw(`,"proxy":`)
+	l.b = append(l.b, l.proxy...)
+	l.raw(`,"attempts":[`)
 	for i, a := range e.Attempts {
 		if i > 0 {
 			l.raw(",")
 		}
-		l.attempt(a, l.plans[i])
+		l.attempt(a, &l.plans[2*i], &l.plans[2*i+1])
 	}
 	l.raw("]}\n")
-	if l.err != nil {
-		return fmt.Errorf("capture: %w", l.err)
-	}
-	return l.w.Flush()
 }
 
-func (l *line) raw(s string) {
-	if l.err == nil {
-		_, l.err = l.w.WriteString(s)
-	}
-}
-
-// open writes v without its end, which must be tail, so that large fields can follow.
-func (l *line) open(v any, tail string) {
-	b, err := json.Marshal(v)
-	if err == nil && !bytes.HasSuffix(b, []byte(tail)) {
-		err = fmt.Errorf("capture: %T does not end in %s", v, tail)
-	}
-	if l.err = errors.Join(l.err, err); l.err == nil {
-		_, l.err = l.w.Write(b[:len(b)-len(tail)])
-	}
-}
-
-func (l *line) attempt(a *Attempt, plans [2]plan) {
-	request := RequestLine{
-		Method: a.Request.Method, URL: l.redactor.URL(a.Request.URL.String()), HTTPVersion: a.Request.Proto,
-		Headers: l.headers(a.Request.Header), BodySize: a.Request.Body.Size(),
-	}
-	out := AttemptLine{
-		Started: a.Started.UTC(), Outcome: a.Verdict.Outcome, Code: a.Verdict.Code, Error: a.Err,
-		Timings: a.Timings.line(), Request: request,
-	}
-	const emptyBody = `"body":{"size":0,"sha256":"","truncated":false}}`
-	l.open(out, emptyBody+"}")
-	l.body(plans[0])
-	l.raw("}")
-	if a.Response != nil {
-		l.raw(`,"response":`)
-		l.open(ResponseLine{
-			Status: a.Response.Status, StatusText: a.Response.StatusText, HTTPVersion: a.Response.Proto,
-			Headers: l.headers(a.Response.Header), BodySize: a.Response.Body.Size(),
-		}, emptyBody)
-		l.body(plans[1])
+func (l *line) records(records []classify.Record) {
+	l.raw(`,"records":[`)
+	for i, r := range records {
+		if i > 0 {
+			l.raw(",")
+		}
+		l.int(`{"index":`, int64(r.Index))
+		l.string(`,"status":`, r.Status)
+		l.optional(`,"code":`, r.Code)
+		l.optional(`,"error":`, l.redactor.Text(r.Error))
 		l.raw("}")
+		l.flush(flushSize)
+	}
+	l.raw("]")
+}
+
+func (l *line) attempt(a *Attempt, request, response *plan) {
+	l.time(`{"startedDateTime":`, a.Started)
+	l.optional(`,"outcome":`, string(a.Verdict.Outcome))
+	l.optional(`,"code":`, a.Verdict.Code)
+	l.optional(`,"error":`, a.Err)
+	l.timings(a.Timings)
+	l.string(`,"request":{"method":`, a.Request.Method)
+	l.string(`,"url":`, l.redactor.URL(a.Request.URL.String()))
+	l.message(a.Request.Proto, a.Request.Header, a.Request.Body, request)
+	if r := a.Response; r != nil {
+		l.int(`,"response":{"status":`, int64(r.Status))
+		l.string(`,"statusText":`, r.StatusText)
+		l.message(r.Proto, r.Header, r.Body, response)
 	}
 	l.raw("}")
 }
 
-// headers are sorted by name: net/http does not keep their order.
-func (l *line) headers(h http.Header) []HeaderLine {
-	masked := l.redactor.Header(h)
-	out := make([]HeaderLine, 0, len(masked))
-	for _, name := range slices.Sorted(maps.Keys(masked)) {
-		for _, value := range masked[name] {
-			out = append(out, HeaderLine{name, value})
+// timings are the phases in milliseconds; -1 where one does not apply. As in HAR, ssl is part of connect.
+func (l *line) timings(t Timings) {
+	connect := t.Connect
+	if t.TLS > 0 && connect >= 0 {
+		connect += t.TLS
+	}
+	l.phase(`,"timings":{"blocked":`, t.Blocked)
+	l.phase(`,"dns":`, t.DNS)
+	l.phase(`,"connect":`, connect)
+	l.phase(`,"ssl":`, t.TLS)
+	l.phase(`,"send":`, t.Send)
+	l.phase(`,"wait":`, t.Wait)
+	l.phase(`,"receive":`, t.Receive)
+	l.raw("}")
+}
+
+func (l *line) phase(name string, d time.Duration) {
+	if d < 0 {
+		d = -time.Millisecond
+	}
+	l.milliseconds(name, d)
+}
+
+// message writes what a request and a response have in common, up to its end. Headers are sorted by name: net/http does not keep
+// their order.
+func (l *line) message(proto string, h http.Header, body *Recording, p *plan) {
+	l.string(`,"httpVersion":`, proto)
+	l.raw(`,"headers":[`)
+	l.names = l.names[:0]
+	for name := range h {
+		l.names = append(l.names, name)
+	}
+	slices.Sort(l.names)
+	separator := `{"name":`
+	for _, name := range l.names {
+		for _, value := range h[name] {
+			l.string(separator, name)
+			l.string(`,"value":`, l.redactor.Field(name, value))
+			l.raw("}")
+			separator = `,{"name":`
 		}
 	}
-	return out
+	l.int(`],"bodySize":`, body.Size())
+	l.flush(flushSize)
+	l.body(p)
+	l.raw("}")
 }
 
 // plan is how a body will stand in the line.
@@ -170,43 +254,49 @@ const smallContent = 64 << 10
 
 // plan reads the body once, since what the line says of it comes before it. A body in an encoding that can't be undone is left
 // out: it may hold a secret that nobody can see.
-func (l *line) plan(b *Recording, h http.Header) plan {
+func (l *line) plan(b *Recording, h http.Header) {
 	p := plan{body: b, encoding: h.Get("Content-Encoding"), contentType: h.Get("Content-Type")}
 	p.truncated = !b.Whole() || b.Size() > l.limit
-	if b.Size() == 0 {
-		return p
-	}
-	if !decode.Supported(p.encoding) {
+	whole, ok := b.memory()
+	switch {
+	case b.Size() == 0:
+	case !decode.Supported(p.encoding):
 		p.truncated = true
-		return p
+	case ok && int64(len(whole)) <= min(smallContent, l.limit) && decode.Stands(whole, p.encoding, p.contentType):
+		start := len(l.masked)
+		l.masked = l.redactor.Append(l.masked, whole)
+		p.content = l.masked[start:]
+		p.size, p.text = int64(len(p.content)), utf8.Valid(p.content)
+	default:
+		var check utf8Check
+		if err := l.content(&check, &p); err != nil {
+			p.truncated = true
+		}
+		p.size, p.text = check.size, check.ok()
+		if check.size <= smallContent {
+			p.content = check.seen
+		}
 	}
-	var check utf8Check
-	if err := l.content(&check, p); err != nil {
-		p.truncated = true
-	}
-	p.size, p.text = check.size, check.ok()
-	if check.size <= smallContent {
-		p.content = check.seen
-	}
-	return p
+	l.plans = append(l.plans, p)
 }
 
 // body writes the field "body".
-func (l *line) body(p plan) {
-	l.raw(fmt.Sprintf(`"body":{"size":%d,"sha256":"%s","truncated":%t`, p.body.Size(), hex.EncodeToString(p.body.Sum()), p.truncated))
+func (l *line) body(p *plan) {
+	l.int(`,"body":{"size":`, p.body.Size())
+	l.raw(`,"sha256":"`)
+	l.b = hex.AppendEncode(l.b, p.body.Sum())
+	l.bool(`","truncated":`, p.truncated)
 	switch {
-	case l.err != nil, p.size == 0:
+	case p.size == 0:
 	case p.text:
 		l.raw(`,"text":"`)
 		_ = l.content(jsonText{l}, p) // what it may say, it said when it was planned
 		l.raw(`"`)
 	default:
 		l.raw(`,"base64":"`)
-		e := base64.NewEncoder(base64.StdEncoding, l.w)
+		e := base64.NewEncoder(base64.StdEncoding, rawText{l})
 		_ = l.content(e, p)
-		if err := e.Close(); l.err == nil {
-			l.err = err
-		}
+		_ = e.Close()
 		l.raw(`"`)
 	}
 	l.raw("}")
@@ -215,7 +305,7 @@ func (l *line) body(p plan) {
 var errLimit = errors.New("the decoded body is larger than the limit")
 
 // content writes the decoded, masked body to dst, up to the limit. An error means that it is not all.
-func (l *line) content(dst io.Writer, p plan) error {
+func (l *line) content(dst io.Writer, p *plan) error {
 	if p.content != nil {
 		_, err := dst.Write(p.content)
 		return err
@@ -291,30 +381,22 @@ func (c *utf8Check) Write(p []byte) (int, error) {
 
 func (c *utf8Check) ok() bool { return !c.invalid && len(c.rest) == 0 }
 
-// jsonText escapes what is written to it, valid UTF-8, for a JSON string.
-type jsonText struct{ l *line }
+// jsonText escapes what is written to it, valid UTF-8, for a JSON string; rawText takes it as it is.
+type (
+	jsonText struct{ l *line }
+	rawText  struct{ l *line }
+)
 
 func (t jsonText) Write(p []byte) (int, error) {
-	if t.l.err == nil {
-		t.l.err = jsonscan.Escape(t.l.w, p)
-	}
+	t.l.b = jsonscan.AppendEscaped(t.l.b, p)
+	t.l.flush(flushSize)
 	return len(p), t.l.err
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func (t Timings) line() TimingsLine {
-	ms := func(d time.Duration) float64 {
-		if d < 0 {
-			return -1
-		}
-		return milliseconds(d)
-	}
-	connect := t.Connect
-	if t.TLS > 0 && connect >= 0 {
-		connect += t.TLS
-	}
-	return TimingsLine{ms(t.Blocked), ms(t.DNS), ms(connect), ms(t.TLS), ms(t.Send), ms(t.Wait), ms(t.Receive)}
+func (t rawText) Write(p []byte) (int, error) {
+	t.l.b = append(t.l.b, p...)
+	t.l.flush(flushSize)
+	return len(p), t.l.err
 }
 
 // UntilHead is the time until the head of the answer.

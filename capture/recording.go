@@ -306,6 +306,19 @@ func (r *Recorder) patience() time.Duration {
 	return 100 * time.Millisecond
 }
 
+// memory is what was kept, where that lies in memory in one piece; it is valid until Release. Call it after Finish.
+func (b *Recording) memory() ([]byte, bool) {
+	if b == nil {
+		return nil, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed || b.spool != nil || len(b.blocks) != 1 {
+		return nil, false
+	}
+	return b.blocks[0], true
+}
+
 // Finish ends the recording; whole tells whether the body itself came to its end. Later writes are ignored.
 func (b *Recording) Finish(whole bool) {
 	if b == nil {
@@ -428,6 +441,10 @@ func (b *Recording) Sum() []byte {
 		return b.hashing.Sum(nil)
 	case b.spool != nil && b.spool.hash != nil:
 		return b.spool.hash.Sum(nil)
+	}
+	if b.spool == nil && len(b.blocks) == 1 {
+		sum := sha256.Sum256(b.blocks[0])
+		return sum[:]
 	}
 	sum := sha256.New()
 	if b.spool != nil {

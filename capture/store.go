@@ -1,9 +1,11 @@
 package capture
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"marketo-proxy/journal"
@@ -15,15 +17,19 @@ const bigExchange = 1 << 20
 // Store writes failed exchanges to a journal, masked. Its methods may be called concurrently.
 type Store struct {
 	journal *journal.Journal
-	proxy   Proxy
+	proxy   []byte          // Proxy as JSON
 	limit   int64           // bytes of a body that are kept
 	big     atomic.Int32    // large exchanges that are being written
 	secrets func() []string // values that must not be written, besides those that their names give away
+	lines   sync.Pool       // *line
+	written sync.Pool       // *[]byte, for lines on their way to the disk
 }
 
 // NewStore returns a Store on j. secrets, which may be nil, is asked for every capture.
 func NewStore(j *journal.Journal, proxy Proxy, bodyLimit int64, secrets func() []string) *Store {
-	return &Store{journal: j, proxy: proxy, limit: bodyLimit, secrets: secrets}
+	s := &Store{journal: j, limit: bodyLimit, secrets: secrets}
+	s.proxy, _ = json.Marshal(proxy) // strings only
+	return s
 }
 
 // Save makes the capture and hands it to the journal. It releases the exchange's recordings, and does not wait for the disk: the
@@ -31,6 +37,7 @@ func NewStore(j *journal.Journal, proxy Proxy, bodyLimit int64, secrets func() [
 func (s *Store) Save(e *Exchange) <-chan error {
 	if e.recorded() < bigExchange && !e.spooled() { // nothing to wait for
 		l := s.compose(e)
+		defer s.recycle(l)
 		if l.size() < bigExchange { // or it is larger decompressed
 			defer e.Release()
 			return s.saveSmall(l)
@@ -52,14 +59,16 @@ func (s *Store) Save(e *Exchange) <-chan error {
 }
 
 func (s *Store) saveSmall(l *line) <-chan error {
-	var b bytes.Buffer
-	b.Grow(4<<10 + int(l.size()+l.size()/8))
-	if err := l.write(&b, s.proxy); err != nil {
-		done := make(chan error, 1)
-		done <- err
-		return done
+	b, ok := s.written.Get().(*[]byte)
+	if !ok {
+		b = new([]byte)
 	}
-	return s.journal.Append(journal.Record{Line: b.Bytes()})
+	*b = l.appendTo(slices.Grow((*b)[:0], 2<<10+int(l.size()+l.size()/8)))
+	return s.journal.Append(journal.Record{Line: *b, Free: func() {
+		if cap(*b) <= smallContent {
+			s.written.Put(b)
+		}
+	}})
 }
 
 // saveBig makes the line in a file.
@@ -69,7 +78,7 @@ func (s *Store) saveBig(e *Exchange) error {
 		return err
 	}
 	defer spool.Close()
-	if err := s.compose(e).write(spool, s.proxy); err != nil {
+	if err := s.compose(e).writeTo(spool); err != nil {
 		return err
 	}
 	return <-s.journal.Append(journal.Record{Source: spool, Size: spool.Size()})

@@ -28,6 +28,9 @@ const (
 // ErrBomb is returned when a compressed body expands beyond all reason.
 var ErrBomb = errors.New("the compressed body expands more than 200 times")
 
+// headSize is how much of a text is looked at for its charset.
+const headSize = 256
+
 // Supported tells whether a Content-Encoding can be decoded: none, identity and gzip, the only ones that Marketo
 // documents.
 func Supported(contentEncoding string) bool {
@@ -61,14 +64,25 @@ func NewReader(r io.Reader, contentEncoding, contentType string) io.Reader {
 		return failing{err}
 	}
 	buffered := bufio.NewReader(content)
-	head, _ := buffered.Peek(256) // a short body is no error here: Read reports it
-	if enc := sniffUTF16(head); enc != nil {
-		return transform.NewReader(buffered, enc.NewDecoder())
-	}
-	if enc := singleByte(declaredCharset(head, contentType)); enc != nil {
+	head, _ := buffered.Peek(headSize) // a short body is no error here: Read reports it
+	if enc := charset(head, contentType); enc != nil {
 		return transform.NewReader(buffered, enc.NewDecoder())
 	}
 	return buffered
+}
+
+// Stands tells whether NewReader gives a body that is whole in memory back as it is.
+func Stands(body []byte, contentEncoding, contentType string) bool {
+	gzipped, ok := parse(contentEncoding)
+	return ok && !gzipped && charset(body[:min(len(body), headSize)], contentType) == nil
+}
+
+// charset is what the text that begins with head has to be converted from, or nil.
+func charset(head []byte, contentType string) encoding.Encoding {
+	if enc := sniffUTF16(head); enc != nil {
+		return enc
+	}
+	return singleByte(declaredCharset(head, contentType))
 }
 
 // ErrUTF16 is returned for content that came from UTF-16, which is not written again.
@@ -78,7 +92,7 @@ var ErrUTF16 = errors.New("content in UTF-16 can't be encoded again")
 // contentType. Other content comes out as it is. A character that the charset lacks is an error of Read.
 func NewEncoder(content io.Reader, contentType string) (io.Reader, error) {
 	buffered := bufio.NewReader(content)
-	head, _ := buffered.Peek(256) // a short body is no error here: Read reports it
+	head, _ := buffered.Peek(headSize) // a short body is no error here: Read reports it
 	charset := declaredCharset(head, contentType)
 	if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
 		return nil, ErrUTF16

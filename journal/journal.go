@@ -40,6 +40,7 @@ type Options struct {
 // Source be closed, before it is acknowledged.
 type Record struct {
 	Line   []byte      // a JSON object and the newline that ends it, the only one
+	Free   func()      // nil, or called once when a queued Line has been written or given up, before that is told. Must not block.
 	Source io.WriterTo // writes such a line; asked again after a failed attempt; a *Spool is copied inside the kernel
 	Size   int64       // how many bytes Source writes
 }
@@ -202,6 +203,9 @@ func (j *Journal) acknowledge(batch []*pending, err error) {
 	}
 	j.mu.Unlock()
 	for _, p := range batch {
+		if p.Free != nil {
+			p.Free()
+		}
 		p.done <- err
 	}
 }

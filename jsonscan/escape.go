@@ -2,8 +2,10 @@ package jsonscan
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -134,42 +136,62 @@ func unhex(c byte) rune {
 	return -1
 }
 
-// Escape writes p, UTF-8, as it stands inside a JSON string. Pieces of a text may be written one after the other, wherever they
-// were cut. The delete character is escaped too: JSON would not ask for it, terminals do.
+// Escape writes p, UTF-8, as AppendEscaped appends it.
 func Escape(w io.Writer, p []byte) error {
-	start := 0
-	for i, c := range p {
-		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-			continue
-		}
-		if start < i {
-			if _, err := w.Write(p[start:i]); err != nil {
+	for len(p) > 0 {
+		n := unescaped(p)
+		if n > 0 {
+			if _, err := w.Write(p[:n]); err != nil {
 				return err
 			}
 		}
-		start = i + 1
-		var escape string
-		switch c {
-		case '"':
-			escape = `\"`
-		case '\\':
-			escape = `\\`
-		case '\n':
-			escape = `\n`
-		case '\r':
-			escape = `\r`
-		case '\t':
-			escape = `\t`
-		default:
-			escape = fmt.Sprintf(`\u%04x`, c)
+		if n == len(p) {
+			break
 		}
-		if _, err := io.WriteString(w, escape); err != nil {
+		if _, err := io.WriteString(w, escapes[p[n]]); err != nil {
 			return err
 		}
+		p = p[n+1:]
 	}
-	if start == len(p) {
-		return nil
-	}
-	_, err := w.Write(p[start:])
-	return err
+	return nil
 }
+
+// AppendEscaped appends p, UTF-8, as it stands inside a JSON string. Pieces of a text may be appended one after the other, wherever
+// they were cut. The delete character is escaped too: JSON would not ask for it, terminals do.
+func AppendEscaped(dst, p []byte) []byte {
+	for len(p) > 0 {
+		n := unescaped(p)
+		if dst = append(dst, p[:n]...); n == len(p) {
+			break
+		}
+		dst = append(dst, escapes[p[n]]...)
+		p = p[n+1:]
+	}
+	return dst
+}
+
+// unescaped returns how many bytes at the start of b stand for themselves: what plain finds, without the delete character.
+func unescaped(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		q, e, d := w^ones*'"', w^ones*'\\', w^ones*0x7f
+		if hit := ((q-ones)&^q | (e-ones)&^e | (d-ones)&^d | (w-ones*' ')&^w) & tops; hit != 0 {
+			return n + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for n < len(b) && (b[n] >= utf8.RuneSelf || escapes[b[n]] == "") {
+		n++
+	}
+	return n
+}
+
+// escapes has the ASCII characters that do not stand for themselves.
+var escapes = func() (e [utf8.RuneSelf]string) {
+	for c := range byte(' ') {
+		e[c] = fmt.Sprintf(`\u%04x`, c)
+	}
+	e['"'], e['\\'], e['\n'], e['\r'], e['\t'], e[0x7f] = `\"`, `\\`, `\n`, `\r`, `\t`, `\u007f`
+	return e
+}()

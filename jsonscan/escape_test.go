@@ -14,12 +14,17 @@ func TestEscapeReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("\x00\x1f\x7f\"\\\n\r\t /é€😀")))).Draw(t, "text")
 		var b bytes.Buffer
+		var appended []byte
 		for rest := []byte(text); len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")
 			if err := Escape(&b, rest[:n]); err != nil {
 				t.Fatal(err)
 			}
+			appended = AppendEscaped(appended, rest[:n])
 			rest = rest[n:]
+		}
+		if !bytes.Equal(appended, b.Bytes()) {
+			t.Fatalf("%q became %q, and appended %q", text, b.Bytes(), appended)
 		}
 		var back string
 		if err := json.Unmarshal([]byte(`"`+b.String()+`"`), &back); err != nil || back != text {
