@@ -257,7 +257,7 @@ const smallContent = 64 << 10
 func (l *line) plan(b *Recording, h http.Header) {
 	p := plan{body: b, encoding: h.Get("Content-Encoding"), contentType: h.Get("Content-Type")}
 	p.truncated = !b.Whole() || b.Size() > l.limit
-	whole, ok := b.memory()
+	whole, ok := b.Memory()
 	switch {
 	case b.Size() == 0:
 	case !decode.Supported(p.encoding):

@@ -306,8 +306,9 @@ func (r *Recorder) patience() time.Duration {
 	return 100 * time.Millisecond
 }
 
-// memory is what was kept, where that lies in memory in one piece; it is valid until Release. Call it after Finish.
-func (b *Recording) memory() ([]byte, bool) {
+// Memory is what was kept, where that lies in memory in one piece. It is valid until Release, and must not be changed. Call it after
+// Finish.
+func (b *Recording) Memory() ([]byte, bool) {
 	if b == nil {
 		return nil, false
 	}

@@ -109,15 +109,23 @@ func (c *call) secrets() (signatures []string) {
 		return c.tokens()
 	}
 	for _, a := range c.ex.Attempts {
-		content, _, err := c.content(a.Request.Body.Open())
-		if err != nil {
-			continue
-		}
-		if e, err := sign.ReadEnvelope(content); err == nil && e.Signature != "" {
+		if e, err := c.envelope(a.Request.Body); err == nil && e.Signature != "" {
 			signatures = append(signatures, e.Signature)
 		}
 	}
 	return signatures
+}
+
+// envelope reads the head of a request that was sent.
+func (c *call) envelope(sent *capture.Recording) (*sign.Envelope, error) {
+	content, gzipped, err := c.content(sent.Open())
+	if err != nil {
+		return nil, err
+	}
+	if whole, ok := sent.Memory(); ok && !gzipped {
+		return sign.ParseEnvelope(whole)
+	}
+	return sign.ReadEnvelope(content)
 }
 
 // tokens are the access tokens and client secrets of a REST call.

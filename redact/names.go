@@ -1,6 +1,9 @@
 package redact
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // secret is one name whose value is a secret.
 type secret struct {
@@ -116,6 +119,9 @@ func lower(c byte) byte {
 }
 
 func lowerString(s string) string {
+	if strings.IndexFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' }) < 0 {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		b[i] = lower(c)

@@ -39,8 +39,9 @@ func (n *needles) set(list []needle) {
 		n.window = min(n.window, len(nd.text))
 		n.longest = max(n.longest, len(nd.text))
 	}
-	for i := range n.shift {
-		n.shift[i] = uint8(n.window - 1)
+	n.shift[0] = uint8(n.window - 1)
+	for i := 1; i < len(n.shift); i *= 2 { // quicker than byte by byte
+		copy(n.shift[i:], n.shift[:i])
 	}
 	for i, nd := range list {
 		for end := 2; end <= n.window; end++ {

@@ -13,6 +13,9 @@ import (
 // Marker stands for each secret that was taken out.
 const Marker = "REDACTED"
 
+// marker is Marker in lower case.
+const marker = "redacted"
+
 // KnownValue is what Counts calls the known values found outside their places.
 const KnownValue = "known value"
 
@@ -56,7 +59,7 @@ func (r *Redactor) Reset(values ...string) {
 func (r *Redactor) Values(values ...string) {
 	added := false
 	for _, v := range values {
-		if len(v) < minValue || strings.Contains(lowerString(v), lowerString(Marker)) {
+		if len(v) < minValue || strings.Contains(lowerString(v), marker) {
 			continue
 		}
 		for _, e := range encodings(v) {

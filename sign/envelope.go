@@ -62,6 +62,26 @@ func ReadEnvelope(r io.Reader) (*Envelope, error) {
 			return nil, err
 		}
 	}
+	return e.found()
+}
+
+// ParseEnvelope is ReadEnvelope for a body that is whole in memory, which must not be changed as long as the Envelope is in use.
+func ParseEnvelope(body []byte) (*Envelope, error) {
+	head := body[:min(len(body), maxHead)]
+	e := &Envelope{head: head[:len(head):len(head)], rest: bytes.NewReader(body[len(head):])}
+	s := headScanner{envelope: e}
+	s.scanner.Feed(e.head)
+	if err := s.scan(); err != nil {
+		return nil, err
+	}
+	if !s.done {
+		return nil, ErrUnsupported
+	}
+	return e.found()
+}
+
+// found reads the values, once their places are known.
+func (e *Envelope) found() (*Envelope, error) {
 	if !e.user.seen {
 		return nil, ErrUnsupported
 	}
@@ -183,9 +203,9 @@ type headScanner struct {
 }
 
 func (s *headScanner) scan() error {
+	var t xmlscan.Token
 	for {
-		t, ok := s.scanner.Next()
-		if !ok || s.done {
+		if !s.scanner.Scan(&t) || s.done {
 			return nil
 		}
 		var err error
@@ -193,11 +213,11 @@ func (s *headScanner) scan() error {
 		case xmlscan.Doctype:
 			err = ErrUnsupported
 		case xmlscan.Start:
-			err = s.start(t)
+			err = s.start(&t)
 		case xmlscan.End:
-			err = s.end(t)
+			err = s.end(&t)
 		case xmlscan.Text, xmlscan.CDATA:
-			s.text(t)
+			s.text(&t)
 		}
 		if err != nil {
 			return err
@@ -205,7 +225,7 @@ func (s *headScanner) scan() error {
 	}
 }
 
-func (s *headScanner) start(t xmlscan.Token) error {
+func (s *headScanner) start(t *xmlscan.Token) error {
 	if t.More {
 		return ErrUnsupported
 	}
@@ -253,7 +273,7 @@ func (s *headScanner) start(t xmlscan.Token) error {
 	return nil
 }
 
-func (s *headScanner) end(t xmlscan.Token) error {
+func (s *headScanner) end(t *xmlscan.Token) error {
 	if s.depth == 0 {
 		return ErrUnsupported
 	}
@@ -272,7 +292,7 @@ func (s *headScanner) end(t xmlscan.Token) error {
 	return nil
 }
 
-func (s *headScanner) text(t xmlscan.Token) {
+func (s *headScanner) text(t *xmlscan.Token) {
 	if s.inside == nil || len(t.Data) == 0 {
 		return
 	}

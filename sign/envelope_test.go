@@ -158,6 +158,9 @@ func TestUnsupported(t *testing.T) {
 		if e, err := ReadEnvelope(strings.NewReader(body)); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: got %+v, %v, want ErrUnsupported", name, e, err)
 		}
+		if e, err := ParseEnvelope([]byte(body)); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: parsed to %+v, %v, want ErrUnsupported", name, e, err)
+		}
 	}
 	broken := errors.New("broken")
 	if _, err := ReadEnvelope(iotest.ErrReader(broken)); !errors.Is(err, broken) {
@@ -172,15 +175,23 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte("<Envelope><Header><AuthenticationHeader><mktowsUserId>u"))
 	f.Add([]byte("<e:Envelope><e:Header><AuthenticationHeader><mktowsUserId><![CDATA[u]]></mktowsUserId></><requestSignature><"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		e, err := ReadEnvelope(bytes.NewReader(in))
+		e, err := ReadEnvelope(iotest.HalfReader(bytes.NewReader(in)))
+		same, parseErr := ParseEnvelope(in)
+		if (err == nil) != (parseErr == nil) || err == nil && (e.User != same.User || e.Timestamp != same.Timestamp || e.Signature != same.Signature) {
+			t.Fatalf("read: %+v, %v; parsed: %+v, %v", e, err, same, parseErr)
+		}
 		if err != nil {
 			return
 		}
 		user := e.User
+		signed, _ := same.Sign("2026-11-24T12:00:00+00:00", newSignature)
 		body, longer := e.Sign("2026-11-24T12:00:00+00:00", newSignature)
 		out, err := io.ReadAll(body)
 		if err != nil || len(out) != len(in)+longer {
 			t.Fatalf("%v, %d bytes of %d+%d", err, len(out), len(in), longer)
+		}
+		if also, err := io.ReadAll(signed); err != nil || !bytes.Equal(also, out) {
+			t.Fatalf("%v, %q when read becomes %q, when parsed %q", err, in, out, also)
 		}
 		again, err := ReadEnvelope(bytes.NewReader(out))
 		if err != nil {
