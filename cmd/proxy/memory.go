@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -8,6 +9,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // tuneMemory lets the garbage collector rest while little is in use, as in a proxy, and work before a container's limit is
@@ -35,8 +37,12 @@ func gcPercent(live uint64) int {
 	return int(min(max(garbageGoal*100/max(live, 1), minGCPercent), maxGCPercent))
 }
 
-func liveHeap() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+func liveHeap() uint64 { return measure("/gc/heap/live:bytes") }
+
+func allocated() uint64 { return measure("/gc/heap/allocs:bytes") }
+
+func measure(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
@@ -51,6 +57,46 @@ func afterEachGC(f func()) {
 		runtime.SetFinalizer(new(sentinel), arm)
 	}
 	runtime.SetFinalizer(new(sentinel), arm)
+}
+
+// A process that rests gives memory back: what its start, or a burst of calls, left behind. It rests while it allocates less than 256 KiB
+// a second, which is some 15 calls; Marketo allows five. It is worth the effort, some 3 ms of CPU, for each MiB that was allocated.
+const (
+	startPause = 50 * time.Millisecond // between two looks, before the first time
+	restPause  = time.Second
+	restRate   = 256 << 10
+	worthBytes = 1 << 20
+)
+
+// giveBack gives memory back whenever the process has come to rest, until ctx ends.
+func giveBack(ctx context.Context) {
+	r := resting{seen: allocated()}
+	for pause := startPause; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if r.due(allocated(), pause) {
+			debug.FreeOSMemory()
+			forgetProgram()
+			pause = restPause
+		}
+	}
+}
+
+// resting knows when it is time to give back.
+type resting struct{ seen, given uint64 }
+
+// due is told how many bytes were allocated so far, and how long ago it was told last.
+func (r *resting) due(allocated uint64, ago time.Duration) bool {
+	rests := float64(allocated-r.seen) < restRate*ago.Seconds()
+	r.seen = allocated
+	if !rests || allocated-r.given < worthBytes {
+		return false
+	}
+	r.given = allocated
+	return true
 }
 
 // containerLimit is the memory limit of the control group, bytes (cgroup v2 memory.max, v1 memory.limit_in_bytes); false if there

@@ -54,3 +54,29 @@ func TestAfterEachGC(t *testing.T) {
 		}
 	}
 }
+
+func TestResting(t *testing.T) {
+	r := resting{seen: 3 << 20}
+	for i, look := range []struct {
+		allocated uint64
+		ago       time.Duration
+		due       bool
+	}{
+		{3<<20 + 20<<10, startPause, false}, // calls
+		{3<<20 + 30<<10, startPause, true},  // the start is over
+		{3<<20 + 40<<10, restPause, false},  // nothing to give
+		{4<<20 + 40<<10, restPause, false},  // a burst
+		{9<<20 + 40<<10, restPause, false},
+		{9<<20 + 50<<10, restPause, true}, // over
+		{9<<20 + 50<<10, restPause, false},
+		{9<<20 + 300<<10, restPause, false}, // few calls a second, for a while
+		{9<<20 + 550<<10, restPause, false},
+		{9<<20 + 800<<10, restPause, false},
+		{9<<20 + 1050<<10, restPause, false},
+		{9<<20 + 1300<<10, restPause, true},
+	} {
+		if due := r.due(look.allocated, look.ago); due != look.due {
+			t.Errorf("look %d: %t", i, due)
+		}
+	}
+}

@@ -165,6 +165,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 			}
 		}()
 	}
+	go giveBack(ctx)
 	p.ready.Store(true)
 	return p, nil
 }
