@@ -54,13 +54,34 @@ func ValidTarget(s string) bool {
 	return true
 }
 
+// EqualToken compares two tokens without regard to the case of their ASCII letters. strings.EqualFold has letters beyond ASCII equal to
+// some of them: with it, a Kelvin sign would do for the k of chunked.
+func EqualToken(s, t string) bool {
+	if len(s) != len(t) {
+		return false
+	}
+	for i := range len(s) {
+		if lower(s[i]) != lower(t[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // HasToken tells whether a comma-separated list in values has the token, in any spelling.
 func HasToken(values []string, token string) bool {
 	for _, v := range values {
 		for v != "" {
 			var item string
 			item, v, _ = strings.Cut(v, ",")
-			if strings.EqualFold(Trim(item), token) {
+			if EqualToken(Trim(item), token) {
 				return true
 			}
 		}

@@ -56,7 +56,7 @@ func frame(resp *http.Response, isHead bool) (kind bodyKind, length int64, reusa
 		delete(resp.Header, "Transfer-Encoding")
 		if resp.ProtoMinor == 0 {
 			reusable = false // HTTP/1.0 does not know it
-		} else if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") {
+		} else if len(codings) != 1 || !http1.EqualToken(codings[0], "chunked") {
 			return 0, 0, false, http1.Malformed("its transfer coding is not just chunked")
 		} else {
 			chunked = true
