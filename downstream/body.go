@@ -20,21 +20,22 @@ type body struct {
 	left   int64
 	req    *http.Request // whose trailers it sets; nil: none
 
-	mu   sync.Mutex // held while it is read
-	err  error      // how it ended; io.EOF is well
-	read int64
-	from time.Time // since when its sender's rate counts
-	set  time.Time // when the deadline was last set
-	ours bool      // nobody reads it any more but the server
+	mu     sync.Mutex // held while it is read
+	err    error      // how it ended; io.EOF is well
+	read   int64
+	waited time.Duration // for the client
+	set    time.Time     // when the deadline was last set
 
 	closed atomic.Bool
 
-	proceeding sync.Mutex // guards what follows
-	expected   bool       // the client waits for a 100
-	answered   bool       // and has got another answer
+	turn     sync.Mutex // guards what follows
+	expected bool       // the client waits for a 100
+	answered bool       // and has got another answer
+	over     bool       // the handler has returned
 }
 
-// Read implements io.Reader. Its sender must make progress: a minute of grace, then a kilobyte a second.
+// Read implements io.Reader. Its sender must make progress: it may keep readers waiting for a minute, and a second more for each
+// kilobyte that it sent.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,12 +59,7 @@ func (b *body) take(p []byte) (n int, err error) {
 	if err := b.proceed(); err != nil {
 		return 0, err
 	}
-	if b.c.in.Buffered() == 0 {
-		b.hurry()
-		if b.closed.Load() && !b.ours { // end's deadline may have been overwritten
-			return 0, http.ErrBodyReadAfterClose
-		}
-	}
+	b.c.body = b
 	if b.chunks != nil {
 		n, err = b.chunks.Read(b.c.in, p)
 	} else {
@@ -74,6 +70,7 @@ func (b *body) take(p []byte) (n int, err error) {
 			err = http1.Cut(err)
 		}
 	}
+	b.c.body = nil
 	b.read += int64(n)
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) && b.closed.Load() {
 		return n, err // the latter was caused by end
@@ -100,22 +97,31 @@ func (b *body) finish() {
 	}
 }
 
-// hurry sets the deadline, at most once a second.
-func (b *body) hurry() {
+// receive reads from the connection, in time. The deadline is set at most once a second.
+func (b *body) receive(p []byte) (int, error) {
 	now := time.Now()
-	if b.from.IsZero() {
-		b.from = now
-	}
 	if now.Sub(b.set) > time.Second {
 		b.set = now
-		b.c.setReadDeadline(b.from.Add(bodyGrace + time.Duration(b.read/bodyMinRate)*time.Second))
+		b.hurry(now.Add(bodyGrace + time.Duration(b.read/bodyMinRate)*time.Second - b.waited))
+	}
+	n, err := b.c.nc.Read(p)
+	b.waited += time.Since(now)
+	return n, err
+}
+
+// hurry sets the deadline, unless end did.
+func (b *body) hurry(deadline time.Time) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	if !b.over {
+		_ = b.c.nc.SetReadDeadline(deadline) // it fails only on a closed connection
 	}
 }
 
 // proceed tells a client that waits to be told that it may send its body.
 func (b *body) proceed() error {
-	b.proceeding.Lock()
-	defer b.proceeding.Unlock()
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	if !b.expected || b.answered {
 		return nil
 	}
@@ -126,21 +132,23 @@ func (b *body) proceed() error {
 // answer notes that the answer begins, and tells whether the client will surely send the rest of its body: one that waits for a 100 may
 // or may not, and then its connection can't go on.
 func (b *body) answer() (certain bool) {
-	b.proceeding.Lock()
-	defer b.proceeding.Unlock()
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	b.answered = true
 	return !b.expected
 }
 
-// end takes the body from whoever still reads it.
+// end takes the body from whoever still reads it. Then the connection is the caller's.
 func (b *body) end() {
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
-		_ = b.c.nc.SetReadDeadline(longAgo) // it fails only on a closed connection
+		b.turn.Lock()
+		b.over = true
+		_ = b.c.nc.SetReadDeadline(longAgo)
+		b.turn.Unlock()
 		b.mu.Lock()
-		b.c.readBy = longAgo
 	}
-	b.ours = true
+	b.c.readBy = time.Time{} // others have set it
 	b.mu.Unlock()
 }
 
@@ -153,7 +161,7 @@ func (b *body) drain() bool {
 		return false
 	}
 	b.c.setReadDeadline(time.Now().Add(drainPatience))
-	b.set = time.Now().Add(drainPatience) // take leaves the deadline alone
+	b.set = b.c.readBy // receive leaves it alone
 	var waste [4 << 10]byte
 	for n := 0; n < maxDrain; {
 		m, err := b.take(waste[:])

@@ -41,8 +41,9 @@ type conn struct {
 	in     *http1.Reader // nil: the connection waits without one
 	blank  http.Request  // what a request is copied from; it has nothing
 	w      response
-	last   string // method of the request before
-	readBy time.Time
+	posted bool      // the request before was a POST
+	body   *body     // that in is read for; nil: none
+	readBy time.Time // the read deadline; zero: unknown
 	idle   time.Time // since when it waits
 
 	writeBy time.Time
@@ -78,7 +79,6 @@ func (c *conn) open() {
 		c.park()
 		return
 	}
-	c.in = http1.NewReader(c.nc)
 	c.serve()
 }
 
@@ -122,60 +122,66 @@ func (c *conn) park() {
 		c.close()
 		return
 	}
-	c.in = http1.NewReader(c.nc)
 	c.serve()
 }
 
 // look waits until there is something to read, or the end.
 func (c *conn) look(fd uintptr) (done bool) {
 	var b [1]byte
-	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	c.ended = n == 0 && err == nil
-	return err != syscall.EAGAIN && err != syscall.EINTR
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err != syscall.EINTR {
+			c.ended = n == 0 && err == nil
+			return err != syscall.EAGAIN
+		}
+	}
 }
 
-// serve serves request after request.
+// Read implements io.Reader for in.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.body != nil {
+		return c.body.receive(p)
+	}
+	return c.nc.Read(p)
+}
+
+// serve serves request after request. It closes the connection, also when the handler panics or ends its goroutine.
 func (c *conn) serve() {
+	parked := false
+	defer func() {
+		if v := recover(); v != nil {
+			if v != http.ErrAbortHandler {
+				c.s.Log.Error("a call panicked", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+			}
+			c.w.cut()
+		}
+		if !parked && !c.w.hijacked {
+			c.close()
+		}
+	}()
+	c.in = http1.NewReader(c)
 	for {
 		req, b, err := c.request()
 		if err != nil {
 			c.refuse(err)
-			break
-		}
-		if !c.answer(req, b) {
-			break
-		}
-		if c.w.hijacked {
-			c.s.forget(c)
 			return
 		}
-		if !c.reusable(b) {
-			break
+		if !c.answer(req, b) || c.w.hijacked || !c.reusable(b) {
+			return
 		}
+		c.w.clear()
 		if c.in.Buffered() == 0 {
-			ready, parked := c.next()
-			if parked {
+			var ready bool
+			if ready, parked = c.next(); !ready {
 				return
-			}
-			if !ready {
-				break
 			}
 		}
 	}
-	c.close()
 }
 
 // answer runs the handler, and tells whether its answer is whole.
 func (c *conn) answer(req *http.Request, b *body) (whole bool) {
 	defer func() {
-		switch v := recover(); v {
-		case nil:
-		case http.ErrAbortHandler:
-			whole = false
-		default:
-			whole = false
-			c.s.Log.Error("a call panicked", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
-		}
 		c.hangup.cancel(nil)
 		if b != nil {
 			b.end()
@@ -203,32 +209,30 @@ func (c *conn) next() (ready, parked bool) {
 	if !c.state.CompareAndSwap(active, waiting) || c.s.closing.Load() {
 		return false, false
 	}
+	if c.raw == nil {
+		c.readFor(idlePatience, idlePatience+5*time.Second)
+		return c.in.Fill() == nil && c.state.CompareAndSwap(waiting, active), false
+	}
 	c.idle = time.Now()
-	if c.raw != nil && c.s.warm.Load() >= maxWarm {
+	if c.s.warm.Load() >= maxWarm {
 		return false, c.cool()
 	}
 	c.s.warm.Add(1)
 	defer c.s.warm.Add(-1)
-	for {
-		c.readFor(warmTime, 2*warmTime)
-		err := c.in.Fill()
-		switch {
-		case err == nil:
-			return c.state.CompareAndSwap(waiting, active), false
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return false, false
-		case c.raw != nil:
-			return false, c.cool()
-		case time.Since(c.idle) > idlePatience:
-			return false, false
-		}
+	c.readFor(warmTime, 2*warmTime)
+	err := c.in.Fill()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, c.cool()
 	}
+	return err == nil && c.state.CompareAndSwap(waiting, active), false
 }
 
-// cool gives up the buffer and this goroutine.
+// cool gives up the buffer, what is left of the last call, and this goroutine.
 func (c *conn) cool() (parked bool) {
 	c.in.Release()
 	c.in = nil
+	c.w = response{c: c}
+	c.hangup.cancel = nil
 	go c.park()
 	return true
 }
@@ -251,12 +255,11 @@ func (c *conn) linger() {
 		return
 	}
 	c.setReadDeadline(time.Now().Add(lingering))
-	for n := 0; n < maxDrain; {
-		if err := c.in.Fill(); err != nil {
+	for n := 0; n < maxDrain; n += c.in.Buffered() {
+		c.in.Skip(c.in.Buffered()) // first, as there must be room
+		if c.in.Fill() != nil {
 			return
 		}
-		n += c.in.Buffered()
-		c.in.Skip(c.in.Buffered())
 	}
 }
 

@@ -46,14 +46,14 @@ func (c *conn) request() (*http.Request, *body, error) {
 	connection := req.Header["Connection"]
 	keeps := req.ProtoMinor == 0 && http1.HasToken(connection, "keep-alive")
 	req.Close = http1.HasToken(connection, "close") || req.ProtoMinor == 0 && !keeps
-	c.last = req.Method
+	c.posted = req.Method == http.MethodPost
 	c.w.begin(req)
 	b, err := c.frame(req)
 	if err != nil {
 		return nil, nil, err
 	}
 	if expectation := req.Header["Expect"]; len(expectation) > 0 && expectation[0] != "" {
-		if !strings.EqualFold(expectation[0], "100-continue") || len(expectation) > 1 {
+		if !http1.EqualToken(expectation[0], "100-continue") || len(expectation) > 1 {
 			return nil, nil, &refusal{http.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
 		}
 		if b != nil && req.ProtoMinor > 0 {
@@ -79,7 +79,9 @@ func (c *conn) head() (string, error) {
 	if !c.state.CompareAndSwap(fresh, active) && !c.state.CompareAndSwap(waiting, active) && c.state.Load() == closed {
 		return "", net.ErrClosed
 	}
-	c.skipLineEnds()
+	if err := c.skipLineEnds(); err != nil {
+		return "", err
+	}
 	head, err := c.in.Head(maxHead, false)
 	if head == nil && err == nil {
 		c.setReadDeadline(time.Now().Add(headPatience))
@@ -94,15 +96,23 @@ func (c *conn) head() (string, error) {
 }
 
 // skipLineEnds takes line ends before a request away that some clients send behind a body (RFC 9112 section 2.2).
-func (c *conn) skipLineEnds() {
-	if c.last != http.MethodPost {
-		return
+func (c *conn) skipLineEnds() error {
+	if !c.posted {
+		return nil
 	}
-	n := 0
-	for n < 4 && n < c.in.Buffered() && (c.in.Peek()[n] == '\r' || c.in.Peek()[n] == '\n') {
-		n++
+	for range 4 {
+		if c.in.Buffered() == 0 {
+			c.readFor(headPatience, 2*headPatience)
+			if err := c.in.Fill(); err != nil {
+				return err
+			}
+		}
+		if b := c.in.Peek()[0]; b != '\r' && b != '\n' {
+			return nil
+		}
+		c.in.Skip(1)
 	}
-	c.in.Skip(n)
+	return nil
 }
 
 // firstLine waits for the first line of a head that comes in pieces: what is no HTTP/1.1 may never send an empty one.
@@ -191,7 +201,7 @@ func (c *conn) frame(req *http.Request) (*body, error) {
 		}
 		return &body{c: c, left: length}, nil
 	}
-	if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") {
+	if len(codings) != 1 || !http1.EqualToken(codings[0], "chunked") {
 		return nil, &refusal{http.StatusNotImplemented, "the only transfer coding known is chunked"}
 	}
 	if hasLength {

@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -38,22 +39,43 @@ const bufferSize = 8 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
 
-// begin makes it the answer to req.
+// begin makes it the answer to req. It is clear.
 func (w *response) begin(req *http.Request) {
-	header := w.header
-	if header == nil {
-		header = make(http.Header, 16)
+	if w.header == nil {
+		w.header = make(http.Header, 16)
 	}
-	clear(header)
-	*w = response{c: w.c, req: req, header: header, left: -1, closing: req.Close}
+	w.req, w.left, w.closing = req, -1, req.Close
+}
+
+// clear forgets the call, of which nothing may be kept while the connection waits for the next one.
+func (w *response) clear() {
+	clear(w.header)
+	*w = response{c: w.c, header: w.header}
+}
+
+// cut ends a connection in the midst of its answer, if that would have ended with the connection: it must not look whole. So TCP resets,
+// and TLS does not say that it ends.
+func (w *response) cut() {
+	if w.hijacked || !w.begun || w.empty || w.chunked || w.left >= 0 {
+		return
+	}
+	nc := plain(w.c.nc)
+	if t, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = t.SetLinger(0) // it fails only on a closed connection
+	}
+	nc.Close()
 }
 
 // Header implements http.ResponseWriter.
 func (w *response) Header() http.Header { return w.header }
 
-// WriteHeader implements http.ResponseWriter. The head is sent with the first byte of the body, or by Flush.
+// WriteHeader implements http.ResponseWriter. The head is sent with the first byte of the body, or by Flush; a status below 200 is not
+// sent.
 func (w *response) WriteHeader(status int) {
-	if w.status == 0 {
+	switch {
+	case status < 100 || status > 999:
+		panic(fmt.Sprintf("downstream: %d is no status", status))
+	case w.status == 0 && status >= 200:
 		w.status = status
 	}
 }
@@ -236,10 +258,10 @@ func (w *response) head() {
 
 // frame decides how the answer ends, and whether its connection ends with it.
 func (w *response) frame() {
-	if http1.HasToken(w.header["Connection"], "close") || w.c.s.closing.Load() || w.body != nil && !w.body.answer() {
+	if w.body != nil && (!w.body.answer() || w.body.tooLong()) {
 		w.closing = true
 	}
-	if w.body != nil && w.body.tooLong() {
+	if http1.HasToken(w.header["Connection"], "close") || w.c.s.closing.Load() {
 		w.closing = true
 	}
 	switch lengths, ok := w.header["Content-Length"]; {
@@ -249,7 +271,7 @@ func (w *response) frame() {
 			delete(w.header, "Content-Length")
 		}
 		return
-	case ok:
+	case ok && len(lengths) > 0:
 		if n, err := http1.ContentLength(lengths); err == nil {
 			w.left = n
 			return
@@ -299,6 +321,9 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrHijacked
 	}
 	c := w.c
+	if w.body != nil {
+		w.body.end()
+	}
 	c.unwatch()
 	if w.begun {
 		w.send()
@@ -312,6 +337,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	c.in.Release()
 	c.in = nil
+	c.s.forget(c)
 	return nc, bufio.NewReadWriter(bufio.NewReader(nc), bufio.NewWriter(nc)), nil
 }
 

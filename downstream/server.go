@@ -98,11 +98,15 @@ func passing(err error) bool {
 func (s *Server) serve(nc net.Conn) {
 	c := newConn(s, nc)
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() { // nobody would close it
+		nc.Close()
+		return
+	}
 	if s.conns == nil {
 		s.conns = make(map[*conn]struct{})
 	}
 	s.conns[c] = struct{}{}
-	s.mu.Unlock()
 	go c.open()
 }
 
@@ -158,7 +162,7 @@ func (s *Server) Close() error {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		c.state.Store(closed)
-		c.nc.Close()
+		plain(c.nc).Close()
 	}
 	return nil
 }
@@ -181,7 +185,7 @@ func (s *Server) closeWaiting() int {
 			continue
 		}
 		if c.state.CompareAndSwap(waiting, closed) || c.state.CompareAndSwap(fresh, closed) {
-			c.nc.Close()
+			go c.nc.Close() // over TLS it says goodbye, which may block
 		}
 	}
 	return len(s.conns)

@@ -46,7 +46,7 @@ func (c *conn) waitForHangup() {
 	h.done = make(chan struct{})
 	defer close(h.done)
 	in, cancel := c.in, h.cancel
-	c.setReadDeadline(time.Time{})
+	_ = c.nc.SetReadDeadline(time.Time{}) // it fails only on a closed connection
 	h.mu.Unlock()
 	if err := in.Fill(); err == nil {
 		return
