@@ -57,14 +57,16 @@ func (s *server) secure() door {
 }
 
 // tunnelled is a tunnel to the instance's SOAP host.
-func (s *server) tunnelled() door {
+func (s *server) tunnelled() door { return s.tunnelTo(instance+".mktoapi.com", "443") }
+
+// tunnelTo is a tunnel to another host that is allowed.
+func (s *server) tunnelTo(host, port string) door {
 	return door{"intercepted", func() (app, error) {
-		const host = instance + ".mktoapi.com"
 		c, err := net.Dial("tcp", s.at["listen"])
 		if err != nil {
 			return app{}, err
 		}
-		fmt.Fprintf(c, "CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n\r\n", host, host)
+		fmt.Fprintf(c, "CONNECT %[1]s:%[2]s HTTP/1.1\r\nHost: %[1]s:%[2]s\r\n\r\n", host, port)
 		resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: http.MethodConnect})
 		if err != nil || resp.StatusCode != http.StatusOK {
 			return app{}, fmt.Errorf("CONNECT: %v %w", resp, err)
