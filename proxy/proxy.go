@@ -77,6 +77,7 @@ type Transport struct {
 	upstream Upstream
 	now      func() time.Time
 	blocks   blockPool
+	timeouts timeouts
 	issued   *issued
 	tokens   *tokens
 	inFlight atomic.Int64
@@ -98,6 +99,7 @@ func NewTransport(cfg Config) *Transport {
 		cfg.Now = time.Now
 	}
 	t := &Transport{cfg: cfg, upstream: newUpstream(cfg.UpstreamCAs), now: cfg.Now, issued: newIssued()}
+	t.timeouts.after = cfg.Timeout
 	t.tokens = newTokens(cfg.Now, t.fetchToken)
 	return t
 }

@@ -56,7 +56,7 @@ func (c *call) refused() {
 func (c *call) token(refused string) (string, error) {
 	began := time.Now()
 	defer func() { c.upstreamTime += time.Since(began) }()
-	return c.t.tokens.token(c.ctx, c.bearer.client, refused)
+	return c.t.tokens.token(&c.ctx, c.bearer.client, refused)
 }
 
 // again is the body that was kept, as it was.

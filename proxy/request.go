@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
@@ -128,13 +127,11 @@ func (c *call) uploading(marketosTurn bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.over || c.timer != nil || c.t.cfg.Timeout <= 0:
-	case c.stall == nil && marketosTurn:
-		c.stall = time.AfterFunc(c.t.cfg.Timeout, func() { c.cancel(errUpstreamTimeout) })
+	case c.over || c.sent:
 	case marketosTurn:
-		c.stall.Reset(c.t.cfg.Timeout)
-	case c.stall != nil:
-		c.stall.Stop()
+		c.t.timeouts.start(&c.timeout)
+	default:
+		c.t.timeouts.stop(&c.timeout)
 	}
 }
 

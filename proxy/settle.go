@@ -85,11 +85,7 @@ func (c *call) finishRequest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	for _, timer := range []*time.Timer{c.timer, c.stall} {
-		if timer != nil {
-			timer.Stop()
-		}
-	}
+	c.t.timeouts.stop(&c.timeout)
 	c.request.close()
 	user := c.ex.Call.User
 	if c.ex.Call = c.request.reader.Call(); c.entry.api == classify.REST { // where the request says nothing of who calls

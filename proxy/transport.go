@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 
 	"marketo-proxy/capture"
 	"marketo-proxy/classify"
+	"marketo-proxy/lifetime"
 )
 
 // entry says how a call came in and where it goes. A door makes it, before the call reaches the Transport.
@@ -36,13 +36,12 @@ type call struct {
 	first     answer
 	attempts  [1]*capture.Attempt
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	ctx lifetime.Context // ends when the application hangs up, when the call takes too long, and with the call
 
 	mu      sync.Mutex // guards what the upload, in a goroutine of the upstream transport, shares with the call
 	request requestWatch
-	timer   *time.Timer // ends the call when the answer takes too long
-	stall   *time.Timer // ends the call when Marketo does not take the request
+	timeout timeout // ends the call when Marketo takes too long: first for a piece of the request, then for the answer
+	sent    bool    // it is the answer that is waited for
 	over    bool
 
 	upstreamTime time.Duration // spent waiting for Marketo
@@ -55,7 +54,8 @@ type call struct {
 // it, ends the call.
 func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 	c := &call{t: t, in: req, entry: e}
-	c.ctx, c.cancel = context.WithCancelCause(req.Context())
+	c.ctx.Begin(req.Context())
+	c.timeout.ctx = &c.ctx
 	c.ex = capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream), Attempts: c.attempts[:0]}
 	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.RequestURI(), req.Header)
 	c.request.done = c.request.reader.Done()
@@ -100,7 +100,7 @@ func (c *call) attempt(body *payload) (*answer, error) {
 	a := c.begin(body)
 	a.trace.WroteRequest = c.armTimeout
 	began := time.Now()
-	resp, err := c.t.upstream.Do(c.ctx, &a.sent, &a.trace)
+	resp, err := c.t.upstream.Do(&c.ctx, &a.sent, &a.trace)
 	c.upstreamTime += time.Since(began)
 	a.attempt.Timings = timings(&a.trace)
 	if err != nil {
@@ -207,7 +207,7 @@ func (c *call) respond(a *answer) *http.Response {
 
 // unanswered ends a call that has no answer to pass on, and makes one.
 func (c *call) unanswered(a *answer, err error) *http.Response {
-	f := explain(c.ctx, err, c.gone())
+	f := explain(&c.ctx, err, c.gone())
 	a.attempt.Err = f.reason
 	c.settle(classify.Verdict{Outcome: f.outcome, Message: f.reason})
 	id := ""
@@ -218,7 +218,7 @@ func (c *call) unanswered(a *answer, err error) *http.Response {
 	if len(c.ex.Attempts) > 1 {
 		resp.Header.Set(headerAttempts, strconv.Itoa(len(c.ex.Attempts)))
 	}
-	c.cancel(nil)
+	c.ctx.Cancel(nil)
 	return resp
 }
 
@@ -233,11 +233,9 @@ func (c *call) skips(v classify.Verdict) bool { return v.Code != "" && c.t.cfg.S
 func (c *call) armTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stall != nil {
-		c.stall.Stop()
-	}
-	if c.timer == nil && !c.over && c.t.cfg.Timeout > 0 {
-		c.timer = time.AfterFunc(c.t.cfg.Timeout, func() { c.cancel(errUpstreamTimeout) })
+	if !c.sent && !c.over {
+		c.sent = true
+		c.t.timeouts.start(&c.timeout)
 	}
 }
 

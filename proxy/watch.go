@@ -139,7 +139,7 @@ func (a *answer) end(err error) {
 		}
 	}
 	if !whole {
-		f := explain(a.c.ctx, err, a.c.gone())
+		f := explain(&a.c.ctx, err, a.c.gone())
 		a.err = err
 		a.attempt.Err = f.reason
 		a.final = classify.Verdict{Outcome: f.outcome, Message: f.reason}
@@ -242,7 +242,7 @@ func (a *answer) Close() error {
 	}
 	a.c.settle(a.final)
 	a.drop()
-	a.c.cancel(nil)
+	a.c.ctx.Cancel(nil)
 	return nil
 }
 

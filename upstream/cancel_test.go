@@ -61,8 +61,8 @@ func TestCancel(t *testing.T) {
 			}
 			cause := errors.New("the reason")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 			began := time.Now()
+			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 			res := call(r.up, req.WithContext(ctx))
 			if d := time.Since(began); d < 50*time.Millisecond || d > 10*time.Second {
 				t.Errorf("it took %v", d)

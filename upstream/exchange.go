@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"marketo-proxy/http1"
+	"marketo-proxy/lifetime"
 )
 
 // sentPatience is how long the end of an answer waits for the goroutine that sends the request to have noticed that it is done, before
@@ -46,9 +47,7 @@ func (x *exchange) run(c *conn) error {
 	x.c, x.in = c, http1.NewReader(c.stream)
 	x.stop, x.sendErr, x.up = nil, nil, nil
 	c.wire.wrote.Store(false)
-	if x.ctx.Done() != nil {
-		x.stop = context.AfterFunc(x.ctx, c.abort)
-	}
+	x.stop = lifetime.AfterFunc(x.ctx, c.abort)
 	x.send()
 	var err error
 	if x.sendErr != nil && !c.wire.wrote.Load() {
