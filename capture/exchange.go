@@ -15,7 +15,7 @@ import (
 // Exchange is one call of an application, with every attempt made for it. It belongs to the goroutine that serves the
 // call until it is finished; observers get it finished and must not change it.
 type Exchange struct {
-	ID           string    // UUIDv7: sorts by time, unique over pods
+	ID           string    // UUIDv7: sorts by the time when the failure showed, unique over pods; empty for a success
 	Started      time.Time // when the head of the request had been read
 	Call         classify.Call
 	Instance     string // Munchkin id or host of the upstream

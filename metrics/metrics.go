@@ -4,6 +4,7 @@ package metrics
 import (
 	"cmp"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,8 +69,16 @@ type Metrics struct {
 // api is what belongs to one of the two APIs.
 type api struct {
 	name       string
-	operations map[string]bool // the documented ones
+	operations map[string]*operation // the documented ones, and Other
 	usage      *usage
+}
+
+// operation has what each call of an operation counts. It is there from its first call on.
+type operation struct {
+	name     string
+	once     sync.Once
+	requests prometheus.Counter
+	duration prometheus.Observer
 }
 
 // New registers all metrics of the proxy, of its process and of the Go runtime with registry, and panics if one is there
@@ -137,9 +146,9 @@ func New(registry *prometheus.Registry, o Options) *Metrics {
 }
 
 func newAPI(name classify.API, now func() time.Time) *api {
-	a := &api{name: string(name), operations: map[string]bool{}, usage: newUsage(now)}
-	for _, operation := range classify.Operations(name) {
-		a.operations[operation] = true
+	a := &api{name: string(name), operations: map[string]*operation{}, usage: newUsage(now)}
+	for _, name := range append(classify.Operations(name), classify.Other) {
+		a.operations[name] = &operation{name: name}
 	}
 	return a
 }

@@ -19,9 +19,13 @@ func (m *Metrics) Begun(name classify.API) {
 func (m *Metrics) Finished(e *capture.Exchange) {
 	a := m.api(e.Call.API)
 	a.usage.end(e)
-	operation := a.operation(e.Call.Operation)
-	m.requests.WithLabelValues(a.name, operation).Inc()
-	m.duration.WithLabelValues(a.name, operation).Observe(e.Duration.Seconds())
+	o := a.operation(e.Call.Operation)
+	o.once.Do(func() {
+		o.requests, o.duration = m.requests.WithLabelValues(a.name, o.name), m.duration.WithLabelValues(a.name, o.name)
+	})
+	operation := o.name
+	o.requests.Inc()
+	o.duration.Observe(e.Duration.Seconds())
 	m.overhead.Observe(e.Overhead.Seconds())
 	if a == m.soap {
 		m.callers.count(operation, e)
@@ -80,9 +84,9 @@ func (m *Metrics) api(name classify.API) *api {
 	return m.soap
 }
 
-func (a *api) operation(name string) string {
-	if a.operations[name] {
-		return name
+func (a *api) operation(name string) *operation {
+	if o := a.operations[name]; o != nil {
+		return o
 	}
-	return classify.Other
+	return a.operations[classify.Other]
 }

@@ -122,7 +122,7 @@ func TestFinished(t *testing.T) {
 				}
 			}
 			if test.e.Call.API == classify.SOAP {
-				test.want[`soap_callers_total{operation="`+m.soap.operation(test.e.Call.Operation)+`",user=""}`] = 1
+				test.want[`soap_callers_total{operation="`+m.soap.operation(test.e.Call.Operation).name+`",user=""}`] = 1
 			}
 			if !maps.Equal(grown, test.want) {
 				t.Errorf("grew:\n%v\nwant:\n%v", grown, test.want)

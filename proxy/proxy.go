@@ -82,6 +82,7 @@ type Transport struct {
 	tokens   *tokens
 	inFlight atomic.Int64
 	offset   atomic.Int64 // upstream clock minus ours, nanoseconds
+	date     atomic.Pointer[date]
 }
 
 const (

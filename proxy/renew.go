@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"marketo-proxy/capture"
@@ -164,13 +165,25 @@ func (t *Transport) marketoTime() time.Time {
 
 // clock learns Marketo's clock from the Date of an answer, which cuts fractions of a second off: half of one is the mean.
 func (t *Transport) clock(h http.Header, now time.Time) {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return
+	text := h.Get("Date")
+	last := t.date.Load()
+	if last == nil || last.text != text { // a busy second has many answers
+		at, err := http.ParseTime(text)
+		if err != nil {
+			return
+		}
+		last = &date{strings.Clone(text), at}
+		t.date.Store(last)
 	}
-	offset := date.Add(500 * time.Millisecond).Sub(now)
+	offset := last.at.Add(500 * time.Millisecond).Sub(now)
 	t.offset.Store(int64(offset))
 	t.cfg.Observer.ClockOffset(offset)
+}
+
+// date is that of the last answer.
+type date struct {
+	text string
+	at   time.Time
 }
 
 // compress gzips a stream as it is read.

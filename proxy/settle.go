@@ -39,7 +39,7 @@ func (c *call) settle(v classify.Verdict) {
 		c.log()
 		ex.Release()
 	} else {
-		ex.Captured = true
+		ex.ID, ex.Captured = c.id(), true
 		ex.Secrets = c.secrets
 		saved := c.t.cfg.Keeper.Save(ex)
 		c.t.cfg.Observer.Finished(ex)

@@ -56,7 +56,7 @@ func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 	c := &call{t: t, in: req, entry: e}
 	c.ctx.Begin(req.Context())
 	c.timeout.ctx = &c.ctx
-	c.ex = capture.Exchange{ID: capture.NewID(), Started: t.now(), Instance: t.instance(e.upstream), Attempts: c.attempts[:0]}
+	c.ex = capture.Exchange{Started: t.now(), Instance: t.instance(e.upstream), Attempts: c.attempts[:0]}
 	c.request.reader = classify.NewRequestReader(e.api, req.Method, req.URL.RequestURI(), req.Header)
 	c.request.done = c.request.reader.Done()
 	c.ex.Call = c.request.reader.Call()
@@ -99,15 +99,15 @@ func (t *Transport) Do(req *http.Request, e *entry) *http.Response {
 func (c *call) attempt(body *payload) (*answer, error) {
 	a := c.begin(body)
 	a.trace.WroteRequest = c.armTimeout
-	began := time.Now()
 	resp, err := c.t.upstream.Do(&c.ctx, &a.sent, &a.trace)
-	c.upstreamTime += time.Since(began)
+	now := c.t.now()
+	c.upstreamTime += now.Sub(a.attempt.Started)
 	a.attempt.Timings = timings(&a.trace)
 	if err != nil {
 		return a, err
 	}
 	c.armTimeout() // also when the answer came before the request was sent
-	c.t.clock(resp.Header, c.t.now())
+	c.t.clock(resp.Header, now)
 	a.begin(resp)
 	return a, nil
 }
@@ -188,7 +188,7 @@ func (c *call) respond(a *answer) *http.Response {
 		head = passable(head)
 	}
 	if captured {
-		head[headerCapture] = []string{c.ex.ID}
+		head[headerCapture] = []string{c.id()}
 	}
 	if c.renewed() {
 		head[headerAttempts] = []string{strconv.Itoa(len(c.ex.Attempts))}
@@ -226,6 +226,14 @@ func (c *call) gone() bool { return c.in.Context().Err() != nil }
 
 // renewed tells whether a second attempt was made.
 func (c *call) renewed() bool { return len(c.ex.Attempts) > 1 }
+
+// id is the capture's; most calls need none.
+func (c *call) id() string {
+	if c.ex.ID == "" {
+		c.ex.ID = capture.NewID()
+	}
+	return c.ex.ID
+}
 
 func (c *call) skips(v classify.Verdict) bool { return v.Code != "" && c.t.cfg.Skip[v.Code] }
 

@@ -112,7 +112,8 @@ func (a *answer) fill() {
 	room := a.queue.room()
 	began := time.Now()
 	n, err := a.resp.Body.Read(room)
-	a.c.upstreamTime += time.Since(began)
+	now := time.Now()
+	a.c.upstreamTime += now.Sub(began)
 	if n > 0 {
 		a.queue.grow(n)
 		a.last = n
@@ -122,14 +123,14 @@ func (a *answer) fill() {
 		}
 	}
 	if err != nil {
-		a.end(err)
+		a.end(err, now)
 	}
 }
 
 // end makes the verdict final.
-func (a *answer) end(err error) {
+func (a *answer) end(err error, now time.Time) {
 	a.ended = true
-	a.attempt.Timings.Receive = max(time.Since(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
+	a.attempt.Timings.Receive = max(now.Sub(a.attempt.Started)-a.attempt.Timings.UntilHead(), 0)
 	a.out.Trailer = passableTrailer(a.resp.Trailer) // those that were not announced are known only now
 	whole := err == io.EOF
 	a.rec.Finish(whole)
@@ -210,7 +211,11 @@ func (a *answer) WriteTo(w io.Writer) (written int64, err error) {
 			}
 			return written, err
 		}
-		began := time.Now()
+		var began time.Time
+		timed := !a.c.settled // afterwards nobody asks
+		if timed {
+			began = time.Now()
+		}
 		n, err := w.Write(chunk)
 		written += int64(n)
 		if err != nil {
@@ -219,7 +224,9 @@ func (a *answer) WriteTo(w io.Writer) (written int64, err error) {
 		if flusher != nil && !a.ended && a.queue.size <= a.last {
 			flusher.Flush()
 		}
-		a.c.clientTime += time.Since(began)
+		if timed {
+			a.c.clientTime += time.Since(began)
+		}
 	}
 }
 

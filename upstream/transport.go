@@ -91,7 +91,11 @@ func (t *Transport) Do(ctx context.Context, req *http.Request, trace *Trace) (*h
 				return nil, err
 			}
 		}
-		trace.GotConn, trace.Reused = time.Now(), c.reused
+		if trace.Reused = c.reused; c.reused {
+			trace.GotConn = trace.GetConn
+		} else {
+			trace.GotConn = time.Now()
+		}
 		err := x.run(c)
 		if err == nil {
 			x.resp.Request = req
