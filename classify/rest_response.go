@@ -103,9 +103,16 @@ func (r *restResponse) Write(p []byte) (int, error) {
 
 // tokens reads what was fed, and returns where it ended if the rest is only skimmed.
 func (r *restResponse) tokens() (end int64) {
+	var t jsonscan.Token
 	for {
-		t, ok := r.scanner.Next()
-		if !ok || !r.scanner.Valid() {
+		if name, n := r.scanner.Member(); n > 0 && keyOf(name) == otherKey {
+			if depth := r.scanner.Depth(); depth <= maxLevels {
+				r.levels[depth-1].key = otherKey
+			}
+			r.scanner.Skip(n)
+			continue
+		}
+		if !r.scanner.Scan(&t) || !r.scanner.Valid() {
 			return 0
 		}
 		r.token(&t)

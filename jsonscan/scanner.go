@@ -57,31 +57,121 @@ func (s *Scanner) Err() error {
 func (s *Scanner) Complete() bool { return s.grammar.want == wantNothing }
 
 // Next returns the next token. False means that more input is needed, or after Finish that there is none.
-func (s *Scanner) Next() (t Token, ok bool) {
+func (s *Scanner) Next() (Token, bool) {
+	var t Token
+	ok := s.Scan(&t)
+	return t, ok
+}
+
+// Scan is Next for those in a hurry: it writes the token into t instead of copying it, and returns the same bool.
+func (s *Scanner) Scan(t *Token) (ok bool) {
+	*t = Token{}
 	if s.used > 0 {
 		s.pend = s.pend[:copy(s.pend, s.pend[s.used:])]
 		s.used = 0
 	}
 	had := len(s.pend)
 	if had == 0 {
-		if ok = s.lex(&t, s.in, s.finished); ok {
+		if ok = s.lex(t, s.in, s.finished); ok {
 			s.in = s.in[len(t.Raw):]
 		} else {
 			s.pend, s.in = append(s.pend, s.in...), nil
 		}
-		return t, ok
+		return ok
 	}
 	// The token began in an earlier feed: put as much of this one behind it as a piece can need.
 	take := min(len(s.in), MaxString+maxAtom-had)
 	joined := append(s.pend, s.in[:take]...)
-	if ok = s.lex(&t, joined, s.finished && take == len(s.in)); !ok {
+	if ok = s.lex(t, joined, s.finished && take == len(s.in)); !ok {
 		s.pend, s.in = joined, s.in[take:]
-		return t, false
+		return false
 	}
 	s.pend = joined[:had]
 	s.used = min(len(t.Raw), had)
 	s.in = s.in[len(t.Raw)-s.used:]
-	return t, true
+	return true
+}
+
+// Member is for objects of which few members are of interest: it looks at the member that follows, with the comma before it, if that has
+// come whole and is as most are: a name and a string without escapes, or a name and a number or literal. Skip(n) takes it; without
+// that, nothing is changed. An n of 0 tells that Scan is to be called. The name is valid as a Token is.
+func (s *Scanner) Member() (name []byte, n int) {
+	if len(s.pend) > 0 || s.more || !s.Valid() {
+		return nil, 0
+	}
+	b := s.in
+	i := blanks(b, 0)
+	switch s.grammar.want {
+	case wantKeyOrEnd, wantKey:
+	case wantCommaOrEnd:
+		if i == len(b) || b[i] != ',' || !s.grammar.inObject() {
+			return nil, 0
+		}
+		i = blanks(b, i+1)
+	default:
+		return nil, 0
+	}
+	from, i := i+1, quoted(b, i)
+	if i == 0 {
+		return nil, 0
+	}
+	name = b[from : i-1]
+	if i = blanks(b, i); i == len(b) || b[i] != ':' {
+		return nil, 0
+	}
+	if i = blanks(b, i+1); i == len(b) {
+		return nil, 0
+	}
+	if b[i] == '"' {
+		return name, quoted(b, i)
+	}
+	from = i
+	for i < len(b) && !delimiter[b[i]] {
+		i++
+	}
+	if i == len(b) || i == from {
+		return nil, 0
+	}
+	switch wordKind(b[from:i], false) {
+	case Number:
+		if !numberStart.read(b[from:i]).complete() {
+			return nil, 0
+		}
+	case Invalid:
+		return nil, 0
+	}
+	return name, i
+}
+
+// Depth is the number of objects and arrays that are open.
+func (s *Scanner) Depth() int { return s.grammar.depth }
+
+// Skip takes the member that Member has just looked at.
+func (s *Scanner) Skip(n int) {
+	s.in = s.in[n:]
+	s.off += int64(n)
+	s.scanned = 0
+	s.grammar.want, s.grammar.named = wantCommaOrEnd, false
+}
+
+// blanks returns where the white space at b[i:] ends.
+func blanks(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// quoted returns where the string at b[i:] ends, or 0 if there is none, or it is not simple, or not whole.
+func quoted(b []byte, i int) int {
+	if i >= len(b) || b[i] != '"' {
+		return 0
+	}
+	i++
+	if i += plain(b[i:]); i == len(b) || b[i] != '"' {
+		return 0
+	}
+	return i + 1
 }
 
 // lex fills t, a zero Token, with the token at the start of b; last tells that the input ends with b. It returns false if
