@@ -36,9 +36,14 @@ func newEncoding(name string) encoding {
 
 // contentCharset is the charset parameter of a Content-Type.
 func contentCharset(contentType string) string {
-	_, params, _ := strings.Cut(strings.ToLower(contentType), "charset=")
-	charset, _, _ := strings.Cut(params, ";")
-	return strings.Trim(charset, "\"' \t")
+	const name = "charset="
+	for i := range len(contentType) - len(name) + 1 {
+		if c := contentType[i]; (c == 'c' || c == 'C') && strings.EqualFold(contentType[i:i+len(name)], name) {
+			charset, _, _ := strings.Cut(contentType[i+len(name):], ";")
+			return strings.Trim(charset, "\"' \t")
+		}
+	}
+	return ""
 }
 
 func toUTF8(b []byte, charset *charmap.Charmap) []byte {

@@ -40,6 +40,9 @@ func (t *text) addXML(raw []byte, charset *charmap.Charmap) {
 		if n := bytes.LastIndexByte(piece, '&'); n >= 0 && len(piece)-n < maxReference && bytes.IndexByte(piece[n:], ';') < 0 {
 			t.pending = bytes.Clone(piece[n:])
 			piece = piece[:n]
+		} else if n < 0 {
+			t.add(toUTF8(piece, charset))
+			continue
 		}
 		t.add(xmlscan.Unescape(nil, toUTF8(piece, charset)))
 	}

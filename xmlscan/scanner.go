@@ -74,27 +74,57 @@ func (s *Scanner) Scan(t *Token) bool {
 }
 
 // Skim is for places where only the nesting of elements matters: it takes the text that follows and the tag behind it, if that is
-// nothing but a name, as most are, and has come whole. Otherwise it takes nothing, and Scan is to be called. name is valid as a Token is.
+// nothing but a name, as most are, and has come whole; before that, elements of such tags with nothing but text in them, which change
+// nothing. Where ok is false, Scan is to be called. name is valid as a Token is.
 func (s *Scanner) Skim() (name []byte, end, ok bool) {
-	_, name, end, ok = s.Leap()
-	return name, end, ok
+	if len(s.pend) > 0 || s.open {
+		return nil, false, false
+	}
+	b := s.in
+	for {
+		var rest []byte
+		if name, end, rest = simpleTag(b); rest != nil && !end {
+			if next, last, behind := simpleTag(rest); last && string(next) == string(name) {
+				b = behind
+				continue
+			}
+		}
+		if ok = rest != nil; ok {
+			b = rest
+		}
+		s.off += int64(len(s.in) - len(b))
+		s.in = b
+		return name, end, ok
+	}
 }
 
-// Leap is Skim for those who look at the text too: raw is all that was taken, the text, if there is any, and the tag.
+// Leap takes the text that follows and the tag behind it, if that is nothing but a name and has come whole, for those who look at the
+// text too: raw is all that was taken. Otherwise it takes nothing.
 func (s *Scanner) Leap() (raw, name []byte, end, ok bool) {
 	if len(s.pend) > 0 || s.open {
 		return nil, nil, false, false
 	}
-	b := s.in
+	name, end, rest := simpleTag(s.in)
+	if rest == nil {
+		return nil, nil, false, false
+	}
+	raw = s.in[:len(s.in)-len(rest)]
+	s.off += int64(len(raw))
+	s.in = rest
+	return raw, name, end, true
+}
+
+// simpleTag returns the first tag in b and what follows it; rest is nil if it is more than a name, or not whole.
+func simpleTag(b []byte) (name []byte, end bool, rest []byte) {
 	i := bytes.IndexByte(b, '<') + 1
 	if i == 0 || i == len(b) {
-		return nil, nil, false, false
+		return nil, false, nil
 	}
 	if end = b[i] == '/'; end {
 		i++
 	}
 	if i == len(b) || !nameStart[b[i]] {
-		return nil, nil, false, false
+		return nil, false, nil
 	}
 	for j := i + 1; j < min(len(b), i+maxName); j++ {
 		if !nameEnd[b[j]] {
@@ -103,11 +133,9 @@ func (s *Scanner) Leap() (raw, name []byte, end, ok bool) {
 		if b[j] != '>' {
 			break
 		}
-		s.in = b[j+1:]
-		s.off += int64(j + 1)
-		return b[:j+1], b[i:j], end, true
+		return b[i:j], end, b[j+1:]
 	}
-	return nil, nil, false, false
+	return nil, false, nil
 }
 
 // maxName is longer than the names that Skim needs to be quick for.
