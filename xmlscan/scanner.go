@@ -84,7 +84,7 @@ func (s *Scanner) Skim() (name []byte, end, ok bool) {
 	for {
 		var rest []byte
 		if name, end, rest = simpleTag(b); rest != nil && !end {
-			if next, last, behind := simpleTag(rest); last && string(next) == string(name) {
+			if behind := afterEnd(rest, name); behind != nil {
 				b = behind
 				continue
 			}
@@ -126,16 +126,26 @@ func simpleTag(b []byte) (name []byte, end bool, rest []byte) {
 	if i == len(b) || !nameStart[b[i]] {
 		return nil, false, nil
 	}
-	for j := i + 1; j < min(len(b), i+maxName); j++ {
-		if !nameEnd[b[j]] {
+	for j, c := range b[i:min(len(b), i+maxName)] {
+		if !nameEnd[c] {
 			continue
 		}
-		if b[j] != '>' {
+		if c != '>' {
 			break
 		}
-		return b[i:j], end, b[j+1:]
+		return b[i : i+j], end, b[i+j+1:]
 	}
 	return nil, false, nil
+}
+
+// afterEnd returns what follows the first tag in b if that is the end tag of name and nothing more, else nil.
+func afterEnd(b, name []byte) []byte {
+	i := bytes.IndexByte(b, '<') + len("</")
+	end := i + len(name)
+	if i < len("</") || end >= len(b) || b[i-1] != '/' || b[end] != '>' || string(b[i:end]) != string(name) {
+		return nil
+	}
+	return b[end+1:]
 }
 
 // maxName is longer than the names that Skim needs to be quick for.

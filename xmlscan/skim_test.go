@@ -12,7 +12,7 @@ import (
 func nesting(skim bool, pieces ...string) (tags []string, off int64) {
 	var s Scanner
 	add := func(tag string) {
-		if n := len(tags); n > 0 && tag[0] == '/' && tags[n-1] == tag[1:] {
+		if n := len(tags); n > 0 && tag == "/"+tags[n-1] {
 			tags = tags[:n-1]
 			return
 		}
