@@ -2,6 +2,7 @@ package classify
 
 import (
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -50,8 +51,8 @@ func Codes(api API) []Code { return slices.Clone(table(api)) }
 // Lookup finds a known code.
 func Lookup(api API, code string) (Code, bool) {
 	t := table(api)
-	i, ok := slices.BinarySearchFunc(t, code, func(c Code, code string) int { return compareCodes(c.Code, code) })
-	if !ok {
+	i := sort.Search(len(t), func(i int) bool { return compareCodes(t[i].Code, code) >= 0 })
+	if i == len(t) || t[i].Code != code {
 		return Code{}, false
 	}
 	return t[i], true

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"fmt"
+	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -126,28 +126,41 @@ func (c *call) envelope(sent *capture.Recording) (*sign.Envelope, error) {
 
 // tokens are the access tokens and client secrets of a REST call.
 func (c *call) tokens() (secrets []string) {
-	query := c.in.URL.Query()
-	secrets = slices.Concat(query[tokenParam], query["client_secret"])
+	secrets = append(parameter(c.in.URL, tokenParam), parameter(c.in.URL, "client_secret")...)
 	for _, a := range c.ex.Attempts {
 		for _, field := range a.Request.Header[authorization] {
 			if _, token, ok := strings.Cut(field, " "); ok {
 				secrets = append(secrets, strings.TrimSpace(token))
 			}
 		}
-		secrets = append(secrets, a.Request.URL.Query()[tokenParam]...)
+		secrets = append(secrets, parameter(a.Request.URL, tokenParam)...)
 	}
 	return secrets
+}
+
+// parameter is u.Query()[name], of a name that is not empty.
+func parameter(u *url.URL, name string) (values []string) {
+	for field := range strings.SplitSeq(u.RawQuery, "&") {
+		key, value, _ := strings.Cut(field, "=")
+		if key, err := url.QueryUnescape(key); err != nil || key != name || strings.Contains(field, ";") {
+			continue
+		}
+		if value, err := url.QueryUnescape(value); err == nil {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
 // log writes one line a call: a failure as a warning, one that is an answer in effect or the application's own doing as
 // information, a success for debugging. Nothing in it comes from a body but the code and the user.
 func (c *call) log() {
-	ex := &c.ex
+	ex, class := &c.ex, c.ex.Class()
 	level := zapcore.WarnLevel
 	switch {
 	case ex.Verdict.Outcome == classify.Success, classify.Retired(ex.Verdict, c.entry.api): // the observer tells of the latter, in bursts
 		level = zapcore.DebugLevel
-	case ex.Verdict.Outcome == classify.Client, ex.Verdict.Outcome == classify.Recovered, ex.Class() == classify.ClassAnswer:
+	case ex.Verdict.Outcome == classify.Client, ex.Verdict.Outcome == classify.Recovered, class == classify.ClassAnswer:
 		level = zapcore.InfoLevel
 	}
 	entry := c.t.cfg.Log.Check(level, "call")
@@ -172,7 +185,7 @@ func (c *call) log() {
 		fields = append(fields,
 			zap.String("outcome", string(ex.Verdict.Outcome)),
 			zap.String("code", ex.Verdict.Code),
-			zap.String("class", string(ex.Class())),
+			zap.String("class", string(class)),
 			zap.String("user", ex.Call.User))
 		if ex.Captured {
 			fields = append(fields, zap.String("capture", ex.ID))

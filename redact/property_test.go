@@ -2,7 +2,10 @@ package redact
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"maps"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -318,4 +321,88 @@ type pieces struct {
 func (p pieces) Read(b []byte) (int, error) {
 	n := rapid.SampledFrom([]int{1, 2, 5, 17, 300, 5000, chunk}).Draw(p.t, "piece")
 	return p.r.Read(b[:min(n, len(b))])
+}
+
+// The short cuts for values that need no escaping leave out nothing.
+func TestEncodings(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := rapid.OneOf(rapid.StringMatching(`[0-9A-Za-z._~-]{0,9}[!-~]{0,3}[0-9a-z]{0,9}`), rapid.String()).Draw(t, "value")
+		got := map[string]bool{}
+		for _, e := range encodings(v) {
+			got[e] = true
+		}
+		for _, e := range []string{v, url.QueryEscape(v), url.PathEscape(v), xmlAll.Replace(v), xmlText.Replace(v)} {
+			if !got[e] {
+				t.Fatalf("%q: without %q", v, e)
+			}
+		}
+		plain, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if quoted := strings.Trim(string(plain), `"`); !got[quoted] || !got[strings.ReplaceAll(quoted, "/", `\/`)] {
+			t.Fatalf("%q: without %q", v, quoted)
+		}
+	})
+}
+
+// A Redactor that was used before masks as a new one does, in memory as in a stream.
+func TestReset(t *testing.T) {
+	used := New()
+	rapid.Check(t, func(t *rapid.T) {
+		g := gen{t, new(doc), rapid.StringMatching(`[0-9a-zA-Z]{13,40}`).Draw(t, "value")}
+		rapid.SampledFrom([]func(gen){
+			func(g gen) { g.d.plain("<r>"); g.xml(3, false) },
+			func(g gen) { g.d.plain("["); g.json(3) },
+			gen.form, gen.multipart,
+			func(g gen) { g.d.plain(g.noise()) },
+		}).Draw(t, "make")(g)
+		in := g.d.in.String()
+		in = in[:rapid.IntRange(0, len(in)).Draw(t, "cut")]
+		values := rapid.SliceOfN(rapid.SampledFrom([]string{g.value, "lorem ips", "20016 - x", "&amp;x=y"}), 0, 3).Draw(t, "values")
+		fresh := New(values...)
+		want := masked(t, fresh, in)
+		used.Reset(values...)
+		if got := string(used.Append([]byte("before"), []byte(in))); got != "before"+want {
+			t.Fatalf("in:   %q\ngot:  %q\nwant: %q", in, got, want)
+		}
+		if got, want := used.Counts(), fresh.Counts(); !maps.Equal(got, want) {
+			t.Fatalf("counts %v, want %v", got, want)
+		}
+		if got := masked(t, used, in); got != want {
+			t.Fatalf("in:   %q\nstreamed: %q\nwant: %q", in, got, want)
+		}
+	})
+}
+
+// The quick look at a URL or a text finds whatever the thorough one would mask.
+func TestQuickLooks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.SampledFrom([]string{
+			"https://", "//", "u:pass@", "@", "h", "/", "a", "=", "&", "?", "#", ";", "%", "+", "access_token", "access%5ftoken", "Client-Secret", "a[id_token]",
+			"id__token", "cookie", ":", " ", "knownvalue", "KNOWNVALUE", "known value", "é", "\"", "\n", "<", ">",
+		}), 0, 12).Draw(t, "parts")
+		s := strings.Join(parts, "")
+		r := New("knownvalue", "known value")
+		var b strings.Builder
+		if r.cleanURL(s) {
+			out := r.sink(&b)
+			maskURL(out, s)
+			out.close()
+			if b.String() != s {
+				t.Fatalf("%q is said to be clean, but becomes %q", s, b.String())
+			}
+		}
+		if r.clean(s) {
+			b.Reset()
+			out := r.sink(&b)
+			text := text{out: out}
+			text.write([]byte(s))
+			text.reset()
+			out.close()
+			if b.String() != s {
+				t.Fatalf("%q is said to be clean, but becomes %q", s, b.String())
+			}
+		}
+	})
 }

@@ -80,7 +80,11 @@ func encodings(v string) []string {
 	if strings.IndexFunc(v, func(c rune) bool { return c >= utf8.RuneSelf || !unreserved[c] }) < 0 {
 		return []string{v}
 	}
-	list := []string{v, url.QueryEscape(v), url.PathEscape(v), xmlAll.Replace(v), xmlText.Replace(v)}
+	list := []string{v, url.QueryEscape(v), url.PathEscape(v)}
+	if strings.IndexFunc(v, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>&\/`, c) }) < 0 {
+		return list
+	}
+	list = append(list, xmlAll.Replace(v), xmlText.Replace(v))
 	for _, escapeHTML := range []bool{true, false} {
 		var b strings.Builder
 		enc := json.NewEncoder(&b)

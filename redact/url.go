@@ -16,6 +16,12 @@ func (r *Redactor) URL(s string) string {
 	}
 	var b strings.Builder
 	out := r.sink(&b)
+	maskURL(out, s)
+	out.close()
+	return b.String()
+}
+
+func maskURL(out *sink, s string) {
 	s, fragment, hasFragment := strings.Cut(s, "#")
 	path, query, hasQuery := strings.Cut(s, "?")
 	plain := text{out: out}
@@ -35,8 +41,6 @@ func (r *Redactor) URL(s string) string {
 		out.writeString("#")
 		parameters(out, fragment)
 	}
-	out.close()
-	return b.String()
 }
 
 // cleanURL tells that nothing in s needs to be masked. It says so of those only that are quickly looked through.
