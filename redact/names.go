@@ -1,9 +1,6 @@
 package redact
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // secret is one name whose value is a secret.
 type secret struct {
@@ -32,15 +29,20 @@ const (
 	longestName = len("Proxy-Authorization")
 )
 
-// keyStart has the bytes that a name can begin with.
-var keyStart = bytesOf(func(c byte) bool {
-	return c == '-' || c == '_' || slices.ContainsFunc(secrets[:], func(s secret) bool { return s.key[0] == lower(c) })
-})
+// keyStart and keyEnd have the bytes that a name can begin and end with.
+var (
+	keyStart = bytesOf(func(c byte) bool {
+		return c == '-' || c == '_' || slices.ContainsFunc(secrets[:], func(s secret) bool { return s.key[0] == lower(c) })
+	})
+	keyEnd = bytesOf(func(c byte) bool {
+		return c == '-' || c == '_' || slices.ContainsFunc(secrets[:], func(s secret) bool { return s.key[len(s.key)-1] == lower(c) })
+	})
+)
 
 // lookup returns the index in secrets of a name, or -1. Case, hyphens and underscores do not matter, so that a toolkit's
 // accessToken is found too.
 func lookup(name []byte) int {
-	if len(name) < shortestKey || len(name) > longestName || !keyStart[name[0]] {
+	if len(name) < shortestKey || len(name) > longestName || !keyStart[name[0]] || !keyEnd[name[len(name)-1]] {
 		return -1
 	}
 	var buf [longestName]byte
@@ -119,14 +121,16 @@ func lower(c byte) byte {
 }
 
 func lowerString(s string) string {
-	if strings.IndexFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' }) < 0 {
-		return s
+	for i := range len(s) {
+		if lower(s[i]) != s[i] {
+			b := []byte(s)
+			for i, c := range b {
+				b[i] = lower(c)
+			}
+			return string(b)
+		}
 	}
-	b := []byte(s)
-	for i, c := range b {
-		b[i] = lower(c)
-	}
-	return string(b)
+	return s
 }
 
 func isLetter(c byte) bool { c |= 0x20; return 'a' <= c && c <= 'z' }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 )
 
 // Marker stands for each secret that was taken out.
@@ -77,11 +76,11 @@ func (r *Redactor) Values(values ...string) {
 
 // encodings are the forms in which v may stand in a URL or body.
 func encodings(v string) []string {
-	if strings.IndexFunc(v, func(c rune) bool { return c >= utf8.RuneSelf || !unreserved[c] }) < 0 {
+	if consistsOf(v, &unreserved) {
 		return []string{v}
 	}
 	list := []string{v, url.QueryEscape(v), url.PathEscape(v)}
-	if strings.IndexFunc(v, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>&\/`, c) }) < 0 {
+	if consistsOf(v, &unquoted) {
 		return list
 	}
 	list = append(list, xmlAll.Replace(v), xmlText.Replace(v))
@@ -112,6 +111,18 @@ var (
 var unreserved = bytesOf(func(c byte) bool {
 	return isLetter(c) || isDigit(c) || c == '-' || c == '.' || c == '_' || c == '~'
 })
+
+// unquoted has those that stand for themselves in JSON and XML.
+var unquoted = bytesOf(func(c byte) bool { return ' ' < c && c <= '~' && !strings.ContainsRune("\"'<>&\\/", rune(c)) })
+
+func consistsOf(s string, set *[256]bool) bool {
+	for i := range len(s) {
+		if !set[s[i]] {
+			return false
+		}
+	}
+	return true
+}
 
 func bytesOf(is func(byte) bool) (set [256]bool) {
 	for i := range set {
