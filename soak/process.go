@@ -219,7 +219,7 @@ func (p *proxy) rest(ctx context.Context, m *marketo) (holding, error) {
 		}
 	}
 	m.server.CloseClientConnections() // idle ones to Marketo would be counted, of which there are more or less by chance
-	time.Sleep(time.Second)           // for what is closed in the background
+	time.Sleep(3 * time.Second)       // for what is closed in the background, and for memory, which is given back after a second of rest
 	return p.holds()
 }
 
