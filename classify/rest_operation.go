@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // RESTOperation is the operationId of a call, by its method and its path on Marketo's host, or Other. The path may have a
@@ -18,7 +19,7 @@ func RESTOperation(method, path string) string {
 			method = http.MethodGet
 		}
 	}
-	if operation := restPaths.find(method, path); operation != "" {
+	if operation := restPaths().find(method, path); operation != "" {
 		return operation
 	}
 	return Other
@@ -28,14 +29,16 @@ func RESTOperation(method, path string) string {
 func IssuesToken(operation string) bool { return strings.HasPrefix(operation, "identityUsing") }
 
 // pathNode is a node in the tree of path segments. The suffix .json is a segment of its own, so that {id}.json is one
-// parameter and one literal.
+// parameter and one literal. Its lists are short: to go through them costs less than maps, which take ten times the memory.
 type pathNode struct {
-	literals   map[string]*pathNode
-	parameter  *pathNode
-	operations map[string]string // by method
+	segment   string     // that leads to it from its parent
+	literals  []pathNode // below it
+	parameter *pathNode
+	endpoints []endpoint // that end here, by their methods
 }
 
-var restPaths = newPathTree(restEndpoints[:])
+// restPaths is made for the first call to the REST API.
+var restPaths = sync.OnceValue(func() *pathNode { return newPathTree(restEndpoints[:]) })
 
 func newPathTree(endpoints []endpoint) *pathNode {
 	root := &pathNode{}
@@ -46,14 +49,12 @@ func newPathTree(endpoints []endpoint) *pathNode {
 			segment, rest = cutSegment(rest)
 			n = n.add(segment)
 		}
-		if n.operations == nil {
-			n.operations = map[string]string{}
-		}
-		n.operations[e.method] = e.operation
+		n.endpoints = append(n.endpoints, e)
 	}
 	return root
 }
 
+// add returns the node of a segment below n, which is valid until the next is added.
 func (n *pathNode) add(segment string) *pathNode {
 	if strings.HasPrefix(segment, "{") {
 		if n.parameter == nil {
@@ -61,13 +62,20 @@ func (n *pathNode) add(segment string) *pathNode {
 		}
 		return n.parameter
 	}
-	if n.literals == nil {
-		n.literals = map[string]*pathNode{}
+	if next := n.literal(segment); next != nil {
+		return next
 	}
-	if n.literals[segment] == nil {
-		n.literals[segment] = &pathNode{}
+	n.literals = append(n.literals, pathNode{segment: segment})
+	return &n.literals[len(n.literals)-1]
+}
+
+func (n *pathNode) literal(segment string) *pathNode {
+	for i := range n.literals {
+		if n.literals[i].segment == segment {
+			return &n.literals[i]
+		}
 	}
-	return n.literals[segment]
+	return nil
 }
 
 // cutSegment takes the first segment off a path. Empty ones are left out, since clients join base and path with two
@@ -88,9 +96,14 @@ func cutSegment(path string) (segment, rest string) {
 func (n *pathNode) find(method, path string) string {
 	segment, rest := cutSegment(path)
 	if segment == "" {
-		return n.operations[method]
+		for _, e := range n.endpoints {
+			if e.method == method {
+				return e.operation
+			}
+		}
+		return ""
 	}
-	if next := n.literals[segment]; next != nil {
+	if next := n.literal(segment); next != nil {
 		if operation := next.find(method, rest); operation != "" {
 			return operation
 		}

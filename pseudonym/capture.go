@@ -83,9 +83,9 @@ func (m *Masker) headers(list []capture.HeaderLine) {
 func (m *Masker) header(name, value string) string {
 	name = strings.ToLower(name)
 	switch {
-	case urlHeaders[name]:
+	case urlHeaders()[name]:
 		return m.reference(value)
-	case plainHeaders[name]:
+	case plainHeaders()[name]:
 		return m.Emails(value)
 	case name == "x-forwarded-for":
 		parts := strings.Split(value, ",")

@@ -38,8 +38,8 @@ func TestDocument(t *testing.T) {
 
 func fieldTable() string {
 	names := map[form][]string{}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		names[fields[name].form] = append(names[fields[name].form], name)
+	for _, name := range slices.Sorted(maps.Keys(fields())) {
+		names[fields()[name].form] = append(names[fields()[name].form], name)
 	}
 	var b strings.Builder
 	b.WriteString("| form | fields |\n|---|---|\n")

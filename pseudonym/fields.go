@@ -3,6 +3,7 @@ package pseudonym
 import (
 	"bytes"
 	"strings"
+	"sync"
 )
 
 // form is what the value of a field must look like to stay. The zero form lets nothing stay.
@@ -58,14 +59,17 @@ var fields = fieldsOf(map[form]string{
 	csvHeader: `importfileheader`,
 })
 
-func fieldsOf(forms map[form]string) map[string]field {
-	set := make(map[string]field)
-	for f, names := range forms {
-		for _, name := range strings.Fields(names) {
-			set[name] = field{name: name, form: f}
+// fieldsOf is as setOf.
+func fieldsOf(forms map[form]string) func() map[string]field {
+	return sync.OnceValue(func() map[string]field {
+		set := make(map[string]field)
+		for f, names := range forms {
+			for _, name := range strings.Fields(names) {
+				set[name] = field{name: name, form: f}
+			}
 		}
-	}
-	return set
+		return set
+	})
 }
 
 // field is what is known of a field by its name.
@@ -95,7 +99,7 @@ func lookup(name []byte) field {
 			n++
 		}
 	}
-	if f, ok := fields[string(buf[:n])]; ok {
+	if f, ok := fields()[string(buf[:n])]; ok {
 		return f
 	}
 	s := string(buf[:n])

@@ -106,7 +106,7 @@ func (t *textMasker) keyed(value []byte) {
 	switch f.form {
 	case identifier, moment, number:
 	case word:
-		if !words[string(bytes.ToLower(value))] {
+		if !words()[string(bytes.ToLower(value))] {
 			f.form = masked
 		}
 	default:
@@ -141,7 +141,7 @@ func (t *textMasker) quoted(v []byte) int {
 	t.dst = append(t.dst, v[:n]...)
 	switch {
 	case isFieldName(content), isCode(content), len(content) <= 4 && all(content, isDigit),
-		namesField[string(bytes.ToLower(t.key))] && isIdent(content):
+		namesField()[string(bytes.ToLower(t.key))] && isIdent(content):
 		t.dst = append(t.dst, content...)
 	default:
 		t.keyed(content)
@@ -164,8 +164,8 @@ const maxQuoted = 1 << 10
 // isFieldName tells the name of a field that Marketo itself knows.
 func isFieldName(v []byte) bool {
 	f := lookup(v)
-	_, known := fields[f.name]
-	return known || standardFields[f.name]
+	_, known := fields()[f.name]
+	return known || standardFields()[f.name]
 }
 
 // word masks the word or number at the start of v and returns its length.
@@ -227,7 +227,7 @@ func (t *textMasker) isKnown(word []byte) bool {
 		return true
 	}
 	lower := bytes.ToLower(word)
-	return words[string(lower)] || ambiguous[string(word)] || isCamelCase(word) && isFieldName(word)
+	return words()[string(lower)] || ambiguous()[string(word)] || isCamelCase(word) && isFieldName(word)
 }
 
 // isPhrase tells that v begins with words of which the first alone might be a name.

@@ -1,6 +1,9 @@
 package pseudonym
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // words are those of Marketo's messages (Adobe's tables of codes, messages seen) and of the error pages of gateways. In free text
 // they stay.
@@ -86,10 +89,13 @@ var standardFields = setOf(`address addresslead anonymousip annualrevenue billin
 	sfdccontactid sfdcleadid sfdcid site state title twitterid unsubscribed website filtervalues cookies marketosocial
 	foreignsyspersonid leadkey keyvalue leadrecord leadattributelist attrvalue primaryattributevalue input`)
 
-func setOf(list string) map[string]bool {
-	set := make(map[string]bool)
-	for _, w := range strings.Fields(list) {
-		set[w] = true
-	}
-	return set
+// setOf returns a set that is made when it is asked for the first time: a proxy may never need it.
+func setOf(list string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		set := make(map[string]bool)
+		for _, w := range strings.Fields(list) {
+			set[w] = true
+		}
+		return set
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/fnv"
 	"regexp"
+	"sync"
 
 	"marketo-proxy/xmlscan"
 )
@@ -258,16 +259,21 @@ func (x *xmlBody) declaration() {
 const htmlType = "<!doctype html"
 
 func isPlainDeclaration(raw []byte) bool {
-	return len(raw) <= 256 && (xmlDeclaration.Match(raw) || htmlDeclaration.Match(raw))
+	return len(raw) <= 256 && (xmlDeclaration().Match(raw) || htmlDeclaration().Match(raw))
 }
 
 // These say nothing but what a document is.
 var (
-	xmlDeclaration = regexp.MustCompile(`^<\?xml\s+version\s*=\s*["'][0-9.]+["'](\s+encoding\s*=\s*["'][A-Za-z0-9._-]+["'])?` +
+	xmlDeclaration = expression(`^<\?xml\s+version\s*=\s*["'][0-9.]+["'](\s+encoding\s*=\s*["'][A-Za-z0-9._-]+["'])?` +
 		`(\s+standalone\s*=\s*["'](yes|no)["'])?\s*\?>$`)
-	htmlDeclaration = regexp.MustCompile(`(?i)^<!doctype\s+html(\s+public\s+"-//(W3C|IETF)//DTD [A-Z0-9. ]+//EN"` +
+	htmlDeclaration = expression(`(?i)^<!doctype\s+html(\s+public\s+"-//(W3C|IETF)//DTD [A-Z0-9. ]+//EN"` +
 		`(\s+"https?://www\.w3\.org/[A-Za-z0-9/._-]+")?)?\s*>$`)
 )
+
+// expression is compiled when it is asked for the first time.
+func expression(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // escape appends text as it may stand in an element or, in quotes of either kind, in an attribute.
 func (x *xmlBody) escape(dst, text []byte) []byte {
