@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,9 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	}
 	for _, what := range c.exposed(s) {
 		log.Warn("open to others", zap.String("what", what))
+	}
+	if s.roots == nil {
+		go x509.SystemCertPool() // crypto/x509 keeps it: the first call should not wait until it is read
 	}
 	j, err := journal.Open(journal.Options{
 		Dir: c.CaptureDir, MaxSize: int64(c.CaptureMaxSize), MaxAge: c.CaptureMaxAge,
