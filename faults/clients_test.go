@@ -81,6 +81,32 @@ func clientFaults() []clientFault {
 				time.Sleep(200 * time.Millisecond)
 			}
 		}, ""},
+		{"stops within a second head", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_, _ = io.WriteString(a, post(name)+"POST /soap/x HTTP/1.1\r\nHost: x\r\nX-")
+			if g := a.read("POST"); g.status != 200 {
+				t.Errorf("%s: %s (%v)", name, g, g.err)
+			}
+			if err := a.closed(28 * time.Second); err != nil && !strings.Contains(err.Error(), "more came") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}, ""},
+		{"calls on and on, and never reads", func(x *exchange) bool {
+			return x.payload() && x.send(answer("200 OK", long[:1<<20]+soapSuccess))
+		}, func(t *testing.T, s *server, m *marketo, name string) {
+			a := s.must(s.plain())
+			_ = a.raw.SetReadBuffer(4 << 10)
+			_ = a.raw.SetWriteDeadline(time.Now().Add(5 * time.Second))
+			sent := 0
+			for _, err := io.WriteString(a, post(name)); err == nil && sent < 10_000; _, err = io.WriteString(a, post(name)) {
+				sent++
+			}
+			if n := len(m.seen(name)); n > 100 {
+				t.Errorf("%s: %d calls reached Marketo, of %d", name, n, sent)
+			}
+			a.Close()
+		}, "client"},
 		{"asks for a tunnel, and never speaks TLS", nil, func(t *testing.T, s *server, _ *marketo, name string) {
 			a := s.must(s.plain())
 			defer a.Close()
@@ -137,6 +163,31 @@ func slowFaults() []clientFault {
 			_, _ = io.WriteString(a, head(name, "Content-Length: 1000000")+"<")
 			_ = a.closed(75 * time.Second)
 		}, "client"},
+		{"stops within the trailers", nil, stops1("Transfer-Encoding: chunked", "1\r\n<\r\n0\r\nX-Sum: "), "client"},
+		{"stops within the size of a chunk", nil, stops1("Transfer-Encoding: chunked", "1\r\n<\r\n1"), "client"},
+		{"waits for a 100, and sends nothing then", nil, stops1("Content-Length: 5", "", "Expect: 100-continue"), "client"},
+		{"stops within a body that is refused", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_, _ = io.WriteString(a, "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n<")
+			began := time.Now()
+			_ = a.raw.SetDeadline(began.Add(75 * time.Second))
+			if _, err := io.Copy(io.Discard, a.in); err != nil && time.Since(began) > 74*time.Second {
+				t.Errorf("%s: %v", name, err)
+			}
+		}, ""},
+		{"says nothing after a call", nil, func(t *testing.T, s *server, _ *marketo, name string) {
+			a := s.must(s.plain())
+			defer a.Close()
+			_, _ = io.WriteString(a, post(name))
+			if g := a.read("POST"); g.status != 200 {
+				t.Errorf("%s: %s (%v)", name, g, g.err)
+			}
+			began := time.Now()
+			if err := a.closed(135 * time.Second); err != nil || time.Since(began) < 100*time.Second {
+				t.Errorf("%s: %v after %s", name, err, time.Since(began))
+			}
+		}, ""},
 		{"drips the body for ever", nil, func(t *testing.T, s *server, m *marketo, name string) {
 			a := s.must(s.plain())
 			defer a.Close()
@@ -150,6 +201,20 @@ func slowFaults() []clientFault {
 				time.Sleep(100 * time.Millisecond)
 			}
 		}, "client"},
+	}
+}
+
+// stops1 sends a head with this field, and this much of a body.
+func stops1(field, part string, fields ...string) func(*testing.T, *server, *marketo, string) {
+	return func(t *testing.T, s *server, _ *marketo, name string) {
+		a := s.must(s.plain())
+		defer a.Close()
+		_, _ = io.WriteString(a, head(name, append(fields, field)...)+part)
+		began := time.Now()
+		_ = a.raw.SetDeadline(began.Add(80 * time.Second))
+		if _, err := io.Copy(io.Discard, a.in); err != nil && time.Since(began) > 79*time.Second {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
