@@ -32,7 +32,6 @@ type wire struct {
 
 	mu    sync.Mutex
 	heard bytes.Buffer
-	end   error
 	ended chan struct{} // closed with the proxy's end of the connection
 }
 
