@@ -59,7 +59,7 @@ func campaign(t *testing.T, rounds int) {
 		})
 		maps.Copy(answered, killInStorm(t, srv))
 		if round%8 == 7 || round == rounds-1 {
-			packed += wantAll(t, dir, answered, false).packed
+			packed += wantAll(t, dir, answered, never).packed
 			torn += len(readShelf(t, dir).torn)
 		}
 	}
@@ -69,7 +69,7 @@ func campaign(t *testing.T, rounds int) {
 	if len(answered) < 20*rounds {
 		t.Errorf("only %d failures were answered", len(answered))
 	}
-	wantTidy(t, setup{upstream: marketo.URL, captures: dir, args: []string{fmt.Sprint("--capture-max-size=", killSize)}}, answered, false)
+	wantTidy(t, setup{upstream: marketo.URL, captures: dir, args: []string{fmt.Sprint("--capture-max-size=", killSize)}}, answered, never)
 	t.Logf("%d kills, %d answered failures, half lines seen in %d files", rounds, len(answered), torn)
 }
 
@@ -133,8 +133,12 @@ func killInStorm(t *testing.T, srv *server) map[string]failure {
 	return answered
 }
 
-// wantAll wants every failure on the shelf, whole, or, with cut, marked as not whole.
-func wantAll(t *testing.T, dir string, answered map[string]failure, cut bool) *shelf {
+// never and always are for captures that may be cut.
+func never(failure) bool  { return false }
+func always(failure) bool { return true }
+
+// wantAll wants every failure on the shelf, whole, or, where cut says so, marked as not whole.
+func wantAll(t *testing.T, dir string, answered map[string]failure, cut func(failure) bool) *shelf {
 	t.Helper()
 	s := readShelf(t, dir)
 	if missing := s.missing(t, answered, cut); len(missing) > 0 {
@@ -148,7 +152,7 @@ func wantAll(t *testing.T, dir string, answered map[string]failure, cut bool) *s
 
 // wantTidy starts the proxy on a directory once more, and wants it to put everything in order: what it left behind in every way
 // of ending is compressed or gone, the books agree with the disk, and the commands read all of it.
-func wantTidy(t *testing.T, s setup, answered map[string]failure, cut bool) {
+func wantTidy(t *testing.T, s setup, answered map[string]failure, cut func(failure) bool) {
 	t.Helper()
 	srv := serve(t, s)
 	eventually(t, "everything is compressed", func() (bool, string) {

@@ -63,13 +63,13 @@ func TestPowerLoss(t *testing.T) {
 			defer unmount()
 			s.captures = filepath.Join(dir, "captures")
 			found := readShelf(t, s.captures)
-			missing := found.missing(t, c.answered, true)
+			missing := found.missing(t, c.answered, always)
 			if len(missing) > last.lostTotal() {
 				t.Errorf("%d of %d failures are missing, %d were counted as late", len(missing), len(c.answered), last.lostTotal())
 			}
 			packed += found.packed
 			if n%4 == 3 {
-				wantTidy(t, s, present(c.answered, missing), true)
+				wantTidy(t, s, present(c.answered, missing), always)
 			}
 		}()
 	}

@@ -123,9 +123,9 @@ func (s *shelf) readFile(path string, unpack func(*os.File) (io.Reader, error)) 
 	}
 }
 
-// missing compares the shelf with what applications saw, and returns which of it is not there. What is there has to be whole, or, with cut, to
-// say of itself that it is not.
-func (s *shelf) missing(t *testing.T, want map[string]failure, cut bool) (ids []string) {
+// missing compares the shelf with what applications saw, and returns which of it is not there. What is there has to be whole, or,
+// where cut says so, to say of itself that it is not.
+func (s *shelf) missing(t *testing.T, want map[string]failure, cut func(failure) bool) (ids []string) {
 	t.Helper()
 	for id, f := range want {
 		c, ok := s.captures[id]
@@ -133,7 +133,7 @@ func (s *shelf) missing(t *testing.T, want map[string]failure, cut bool) (ids []
 			ids = append(ids, id)
 			continue
 		}
-		if wrong := c.differs(f, cut); wrong != "" {
+		if wrong := c.differs(f, cut(f)); wrong != "" {
 			t.Errorf("%s (%s): %s", id, f.kind, wrong)
 		}
 	}
