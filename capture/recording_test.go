@@ -216,6 +216,50 @@ func TestHangingDiskTakesFewThreads(t *testing.T) {
 	}
 }
 
+// lingering is a spool whose end waits for the disk.
+type lingering struct {
+	SpoolFile
+	waiting *atomic.Int32
+	hang    chan struct{}
+}
+
+func (l *lingering) Close() error {
+	l.waiting.Add(1)
+	<-l.hang
+	l.waiting.Add(-1)
+	return l.SpoolFile.Close()
+}
+
+// Nor must the files that it has already: the end of one may wait for the disk as well, and then no more of them are made.
+func TestHangingEndsTakeFewThreads(t *testing.T) {
+	hang := make(chan struct{})
+	var waiting atomic.Int32
+	open := file(t)
+	rec := &Recorder{MemoryLimit: 10, BodyLimit: 1 << 20, Spool: func() (SpoolFile, error) {
+		f, err := open()
+		return &lingering{f, &waiting, hang}, err
+	}}
+	body := func() (whole bool) {
+		b := rec.New()
+		defer b.Release()
+		_, _ = b.Write(make([]byte, 100))
+		b.Finish(true)
+		return b.Whole()
+	}
+	for n := range int32(maxInDisk) {
+		if !body() {
+			t.Fatal("a body is not whole while the disk has room for it")
+		}
+		waitFor(t, func() bool { return waiting.Load() == n+1 })
+	}
+	if body() {
+		t.Errorf("a file was made, though %d wait for the disk", waiting.Load())
+	}
+	close(hang)
+	waitFor(t, func() bool { return waiting.Load() == 0 })
+	waitFor(t, body)
+}
+
 // A body that is sent again is read after its exchange may have ended, as Marketo can answer before it took all of it. Its memory must
 // not become another body's meanwhile.
 func TestReadingOutlivesTheExchange(t *testing.T) {

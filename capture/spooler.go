@@ -57,7 +57,10 @@ func (s *spooler) run(blocks [][]byte) {
 	close(s.done)
 	<-s.released
 	if s.file != nil {
-		s.file.Close() // its error concerns nobody: the file has no name
+		s.rec.inDisk.Add(1) // it is never refused, but while many wait for it no more files are made
+		s.file.Close()      // its error concerns nobody: the file has no name
+		s.rec.inDisk.Add(-1)
+		s.rec.disked.Add(1)
 	}
 }
 
