@@ -3,8 +3,13 @@
 package crash
 
 import (
+	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -399,6 +404,47 @@ func TestTooManyFiles(t *testing.T) {
 		mend:    func() { srv.limit(unix.RLIMIT_NOFILE, old.Cur) },
 		reasons: []string{"too_many_files"},
 	})
+}
+
+// Who connects while the process may open no file has to wait, and is served as soon as it may, on each listener.
+func TestConnectsWithoutFiles(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, setup{captures: filepath.Join(t.TempDir(), "captures"), upstream: newMarketo(t).URL, args: []string{"--tls-listen=127.0.0.1:0"}})
+	old := srv.limit(unix.RLIMIT_NOFILE, 3)
+	conns := map[string]net.Conn{}
+	for listener, addr := range srv.at {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if listener == "tls-listen" {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		}
+		conns[listener] = c
+	}
+	time.Sleep(1500 * time.Millisecond) // a server that gives up does so now
+	if srv.hasEnded() {
+		t.Fatalf("it ended: %s", tail(srv.stderr.String()))
+	}
+	srv.limit(unix.RLIMIT_NOFILE, old.Cur)
+	for listener, c := range conns {
+		resp, err := http.ReadResponse(bufio.NewReader(asking(t, c)), nil)
+		if err != nil {
+			t.Errorf("%s: %v", listener, err)
+			continue
+		}
+		resp.Body.Close()
+	}
+}
+
+// asking is a connection on which something was asked for.
+func asking(t *testing.T, c net.Conn) net.Conn {
+	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+		t.Error(err)
+	}
+	return c
 }
 
 // A limit on the size of a file: small captures go to new segments, and one that is too large for any is lost.
