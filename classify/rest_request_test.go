@@ -101,3 +101,18 @@ func BenchmarkRESTForm(b *testing.B) {
 		}
 	}
 }
+
+// Whatever a path, a type and a form are, and however the form is cut, the operation is the same and one of those that are known.
+func FuzzRESTRequest(f *testing.F) {
+	f.Add("/rest/v1/leads.json", formType, "filterType=id&_method=GET", uint16(20))
+	f.Add("//rest/asset/v1/email/1.json/content.json?_method=GET", "text/plain", "_method=POST&_method=GET", uint16(9))
+	f.Fuzz(func(t *testing.T, path, contentType, form string, cut uint16) {
+		want, wantDone := readForm(path, contentType, form)
+		if got, done := readForm(path, contentType, form, int(cut)%(len(form)+1)); got != want || done != wantDone {
+			t.Fatalf("got %s %v, want %s %v", got, done, want, wantDone)
+		}
+		if want != Other && !slices.ContainsFunc(restEndpoints[:], func(e endpoint) bool { return e.operation == want }) {
+			t.Fatalf("%q is no operation", want)
+		}
+	})
+}
