@@ -122,6 +122,7 @@ func answerFaults() []answerFault {
 		{"chunked: resets within a chunk", breaks(chunkyHead + chunks(soapSuccess)[:50]), 200, true, "transport", "reset"},
 		{"chunked: stops between chunks", stops(chunkyHead + chunks(soapSuccess[:100])), 200, true, "transport", "timeout"},
 		{"chunked: drips", drips(chunkyHead + chunks(soapSuccess[:50]) + chunks(soapSuccess[50:]) + "0\r\n\r\n"), 200, false, "", ""},
+		{"chunked: drips, with trailers", drips(chunkyHead + chunks(soapSuccess) + "0\r\nX-Sum: 1\r\n\r\n"), 200, false, "", ""},
 		{"chunked: hangs up in a fault", says("HTTP/1.1 500 x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(soapFault("20011"))), 500, true, "transport", "cut off"},
 		{"chunked: size that is no number", says(chunkyHead + chunks(soapSuccess[:100]) + "zz\r\nabc\r\n0\r\n\r\n"), 200, true, "transport", ""},
 		{"chunked: size that overflows", says(chunkyHead + chunks(soapSuccess[:100]) + "fffffffffffffffff\r\nabc\r\n0\r\n\r\n"), 200, true, "transport", ""},

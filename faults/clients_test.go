@@ -126,6 +126,16 @@ func clientFaults() []clientFault {
 				t.Errorf("%s: %v", name, err)
 			}
 		}, ""},
+		{"hangs up at once", nil, says2("", "listen", app.hangUp), ""},
+		{"resets at once", nil, says2("", "listen", app.reset), ""},
+		{"resets within the head", nil, says2("POST /soap/x HTTP/1.1\r\nHost: x\r\nX-", "listen", app.reset), ""},
+		{"hangs up within the handshake with the listener over TLS", nil, says2(hello, "tls-listen", app.hangUp), ""},
+		{"resets within the handshake with the listener over TLS", nil, says2(hello, "tls-listen", app.reset), ""},
+		{"hangs up after a CONNECT", nil, says2(aTunnel, "listen", app.hangUp), ""},
+		{"resets after a CONNECT", nil, says2(aTunnel, "listen", app.reset), ""},
+		{"hangs up within the handshake of a tunnel", nil, says2(aTunnel+hello, "listen", app.hangUp), ""},
+		{"resets within the trailers", nil, says2("POST "+soapPath+" HTTP/1.1\r\nHost: x\r\n"+caseHeader+": resets within the trailers\r\nTransfer-Encoding: chunked\r\n\r\n"+
+			"1\r\n<\r\n0\r\nX-Sum: 1", "listen", app.reset), "client"},
 		{"reads slowly", after(func(x *exchange) bool { x.send(answer("200 OK", long[:4<<20])); return false }), func(t *testing.T, s *server, m *marketo, name string) {
 			a := called(s, m, name)
 			defer a.Close()
@@ -138,6 +148,33 @@ func clientFaults() []clientFault {
 			}
 			_, _ = io.CopyN(io.Discard, a.in, 1<<20)
 		}, "malformed"},
+	}
+}
+
+const (
+	hello   = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" // of TLS, up to what is random in it
+	aTunnel = "CONNECT " + instance + ".mktoapi.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"
+)
+
+func (a app) hangUp() { a.Close() }
+
+// says2 says something to a listener, and ends the connection.
+func says2(what, listener string, end func(app)) func(*testing.T, *server, *marketo, string) {
+	return func(t *testing.T, s *server, _ *marketo, name string) {
+		a, err := s.raw(listener)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if strings.HasPrefix(what, "CONNECT") {
+			_, _ = io.WriteString(a, aTunnel)
+			if g := a.read("CONNECT"); g.status != 200 {
+				t.Errorf("%s: %s", name, g)
+			}
+		}
+		_, _ = io.WriteString(a, strings.TrimPrefix(what, aTunnel))
+		time.Sleep(50 * time.Millisecond)
+		end(a)
 	}
 }
 

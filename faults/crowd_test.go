@@ -135,3 +135,27 @@ func TestIdleCrowd(t *testing.T) {
 	}
 	srv.clean()
 }
+
+// 3,000 that connect and leave at once, in each way and on each listener, leave nothing behind, and keep nobody waiting.
+func TestConnectStorm(t *testing.T) {
+	t.Parallel()
+	m := newMarketo(t, false)
+	srv := serve(t, programs.plain, m)
+	runCases(t, 3000, func(i int) {
+		a, err := srv.raw([]string{"listen", "tls-listen", "metrics-listen"}[i%3])
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(a, []string{"", "G", hello, aTunnel}[i/3%4])
+		if i/12%2 == 0 {
+			a.reset()
+		} else {
+			a.Close()
+		}
+	})
+	if g := srv.plain().call(post("after")); g.status != 200 {
+		t.Errorf("%s (%v)", g, g.err)
+	}
+	srv.clean()
+}

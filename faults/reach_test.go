@@ -172,3 +172,16 @@ func TestCertificateChanges(t *testing.T) {
 	}
 	srv.clean()
 }
+
+// A Marketo that is slow in each step of its handshake is waited for.
+func TestSlowHandshake(t *testing.T) {
+	t.Parallel()
+	m := newMarketo(t, true)
+	config := m.tls
+	m.setAccept(func(c net.Conn) { m.serve(c, tls.Server(&clumsy{Conn: c, dripped: true}, config), 1) })
+	srv := serve(t, programs.race, m)
+	if g := srv.plain().call(post("slow")); g.status != 200 {
+		t.Errorf("%s (%v) %s", g, g.err, g.body)
+	}
+	srv.clean()
+}

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -54,6 +55,14 @@ func partly(n int, then func(*exchange) bool) script {
 	}
 }
 
+// slowReader takes a little at a time.
+type slowReader struct{ io.Reader }
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	time.Sleep(2 * time.Millisecond)
+	return r.Reader.Read(p[:min(len(p), 8<<10)])
+}
+
 func uploadFaults() []uploadFault {
 	closes := func(a app) { a.Close() }
 	resets := func(a app) { a.reset() }
@@ -70,6 +79,10 @@ func uploadFaults() []uploadFault {
 			uploadFault{n + "the application hangs up half way", nil, leaves(r.request, 0.5, closes), "", "cut", "client", ""},
 			uploadFault{n + "the application resets half way", nil, leaves(r.request, 0.5, resets), "", "cut", "client", ""},
 			uploadFault{n + "the application hangs up just before the end", nil, leaves(r.request, 1-1e-6, closes), "", "cut", "client", ""},
+			uploadFault{n + "Marketo reads slowly", func(x *exchange) bool {
+				x.in = bufio.NewReader(&slowReader{x.in})
+				return succeed(x)
+			}, sends(r.request), "200", "whole", "", ""},
 			uploadFault{n + "Marketo hangs up half way", partly(bodySize/2, func(x *exchange) bool { x.Close(); return false }), sends(r.request), "502", "cut", "transport", ""},
 			uploadFault{n + "Marketo resets half way", partly(bodySize/2, func(x *exchange) bool { return x.reset() }), sends(r.request), "502", "cut", "transport", ""},
 			uploadFault{n + "Marketo answers 413 early and hangs up", partly(1000, func(x *exchange) bool {
