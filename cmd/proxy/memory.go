@@ -60,7 +60,8 @@ func afterEachGC(f func()) {
 }
 
 // A process that rests gives memory back: what its start, or a burst of calls, left behind. It rests while it allocates less than 256 KiB
-// a second, which is some 15 calls; Marketo allows five. It is worth the effort, some 3 ms of CPU, for each MiB that was allocated.
+// a second, which is some 15 calls; Marketo allows five. It is worth the effort, some 4 ms of CPU, once a MiB was allocated since the
+// last time, or a quarter of what is alive: the effort grows with that.
 const (
 	startPause = 50 * time.Millisecond // between two looks, before the first time
 	restPause  = time.Second
@@ -77,7 +78,7 @@ func giveBack(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
-		if r.due(allocated(), pause) {
+		if r.due(allocated(), liveHeap(), pause) {
 			debug.FreeOSMemory()
 			forgetProgram()
 			pause = restPause
@@ -88,11 +89,11 @@ func giveBack(ctx context.Context) {
 // resting knows when it is time to give back.
 type resting struct{ seen, given uint64 }
 
-// due is told how many bytes were allocated so far, and how long ago it was told last.
-func (r *resting) due(allocated uint64, ago time.Duration) bool {
+// due is told how many bytes were allocated so far, how many are alive, and how long ago it was told last.
+func (r *resting) due(allocated, live uint64, ago time.Duration) bool {
 	rests := float64(allocated-r.seen) < restRate*ago.Seconds()
 	r.seen = allocated
-	if !rests || allocated-r.given < worthBytes {
+	if !rests || allocated-r.given < max(worthBytes, live/4) {
 		return false
 	}
 	r.given = allocated

@@ -59,23 +59,28 @@ func TestResting(t *testing.T) {
 	r := resting{seen: 3 << 20}
 	for i, look := range []struct {
 		allocated uint64
+		live      uint64
 		ago       time.Duration
 		due       bool
 	}{
-		{3<<20 + 20<<10, startPause, false}, // calls
-		{3<<20 + 30<<10, startPause, true},  // the start is over
-		{3<<20 + 40<<10, restPause, false},  // nothing to give
-		{4<<20 + 40<<10, restPause, false},  // a burst
-		{9<<20 + 40<<10, restPause, false},
-		{9<<20 + 50<<10, restPause, true}, // over
-		{9<<20 + 50<<10, restPause, false},
-		{9<<20 + 300<<10, restPause, false}, // few calls a second, for a while
-		{9<<20 + 550<<10, restPause, false},
-		{9<<20 + 800<<10, restPause, false},
-		{9<<20 + 1050<<10, restPause, false},
-		{9<<20 + 1300<<10, restPause, true},
+		{3<<20 + 20<<10, 2 << 20, startPause, false}, // calls
+		{3<<20 + 30<<10, 2 << 20, startPause, true},  // the start is over
+		{3<<20 + 40<<10, 2 << 20, restPause, false},  // nothing to give
+		{4<<20 + 40<<10, 2 << 20, restPause, false},  // a burst
+		{9<<20 + 40<<10, 2 << 20, restPause, false},
+		{9<<20 + 50<<10, 2 << 20, restPause, true}, // over
+		{9<<20 + 50<<10, 2 << 20, restPause, false},
+		{9<<20 + 300<<10, 2 << 20, restPause, false}, // few calls a second, for a while
+		{9<<20 + 550<<10, 2 << 20, restPause, false},
+		{9<<20 + 800<<10, 2 << 20, restPause, false},
+		{9<<20 + 1050<<10, 2 << 20, restPause, false},
+		{9<<20 + 1300<<10, 2 << 20, restPause, true},
+		{19 << 20, 80 << 20, restPause, false}, // connections that stay
+		{19 << 20, 80 << 20, restPause, false}, // too little of what is alive
+		{32 << 20, 80 << 20, restPause, false},
+		{32 << 20, 80 << 20, restPause, true},
 	} {
-		if due := r.due(look.allocated, look.ago); due != look.due {
+		if due := r.due(look.allocated, look.live, look.ago); due != look.due {
 			t.Errorf("look %d: %t", i, due)
 		}
 	}
