@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -318,5 +319,39 @@ func TestMemoryIsShared(t *testing.T) {
 	}
 	if used := rec.inMemory.Load(); used != 0 {
 		t.Errorf("%d bytes in use after the release of all", used)
+	}
+}
+
+func TestReadFull(t *testing.T) {
+	for _, size := range []int{1, smallBlock, smallBlock + 1, 3 * largeBlock} {
+		rec := &Recorder{MemoryLimit: 1 << 20, BodyLimit: 64 << 20}
+		body := bytes.Repeat([]byte("x"), size)
+		for _, come := range []int{size, size - 1} { // whole, and cut
+			b := rec.New()
+			data, err := b.ReadFull(iotest.OneByteReader(bytes.NewReader(body[:come])), size)
+			if (err == nil) != (come == size) || !bytes.Equal(data, body[:come]) {
+				t.Errorf("%d of %d: %v, %d bytes", come, size, err, len(data))
+			}
+			b.Finish(err == nil)
+			kept, err := io.ReadAll(b.Open())
+			if sum := sha256.Sum256(data); err != nil || !bytes.Equal(kept, data) || b.Size() != int64(come) || b.Whole() != (come == size) ||
+				!bytes.Equal(b.Sum(), sum[:]) {
+				t.Errorf("%d of %d: %d bytes kept, %v", come, size, len(kept), err)
+			}
+			b.Release()
+		}
+		b := rec.New()
+		if _, err := b.ReadFull(bytes.NewReader(body), size); err != nil {
+			t.Fatal(err)
+		}
+		b.Adopt([]byte("another"))
+		b.Finish(true)
+		if kept, _ := io.ReadAll(b.Open()); string(kept) != "another" {
+			t.Errorf("%q was put in its place", kept)
+		}
+		b.Release()
+		if used := rec.inMemory.Load(); used != 0 {
+			t.Errorf("%d bytes in use after the release of all", used)
+		}
 	}
 }
