@@ -282,6 +282,44 @@ func TestLargeBodiesWhileDiskHangs(t *testing.T) {
 	})
 }
 
+// Told to end while the disk does not answer, the proxy gives every answer and says what it gave up, in less time than a pod has. What the
+// kernel holds of it ends with the disk.
+func TestEndsWhileDiskHangs(t *testing.T) {
+	t.Parallel()
+	d := newDisk(formatted(t, 64<<20, "mkfs.ext4", "-q", "-F"))
+	srv := serve(t, setup{captures: filepath.Join(mountDisk(t, d, ""), "captures"), upstream: newMarketo(t).URL})
+	c := newCaller(t, srv, 8)
+	d.set(faults{hang: true})
+	t.Cleanup(func() { d.set(faults{}) })
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			if o, wrong, err := c.call(t.Context(), fault, 1000, 1000); err != nil || wrong != "" || o.took > promised+slack {
+				t.Errorf("%v %s %s", err, wrong, o.took)
+			}
+		})
+	}
+	calls.Wait()
+	told := time.Now()
+	srv.signal(unix.SIGTERM)
+	eventually(t, "it has stopped", func() (bool, string) {
+		log := srv.stderr.String()
+		return strings.Contains(log, `"msg":"stopped"`), log
+	})
+	if took := time.Since(told); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	d.set(faults{})
+	if code := srv.wait(); code != 1 {
+		t.Errorf("exit %d, though captures are not on disk", code)
+	}
+	for _, want := range []string{`"msg":"captures were lost"`, `"reason":"timeout"`} {
+		if !strings.Contains(srv.stderr.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+}
+
 // A directory that is gone while there are large captures only: they need a file in it before they can be written.
 func TestDirectoryGoesUnderLargeCaptures(t *testing.T) {
 	t.Parallel()
