@@ -3,8 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http/httptrace"
@@ -64,9 +62,6 @@ func (t *Transport) secure(ctx context.Context, c *conn, host string) error {
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
-	if config.RootCAs != nil && !config.InsecureSkipVerify {
-		trustBoth(config)
-	}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	config.NextProtos = []string{"http/1.1"}
 	config.DynamicRecordSizingDisabled = true // or the first requests of a connection leave in several writes
@@ -79,44 +74,6 @@ func (t *Transport) secure(ctx context.Context, c *conn, host string) error {
 	state := secured.ConnectionState()
 	c.stream, c.tls = secured, &state
 	return nil
-}
-
-// trustBoth makes config trust its RootCAs and the system's roots. It does so in two steps since reading the system's takes some 10 ms and
-// 4 MiB, which nobody should pay who talks to hosts that the first vouch for. What counts as valid is what it is to crypto/tls.
-func trustBoth(config *tls.Config) {
-	roots, further := config.RootCAs, config.VerifyConnection
-	config.InsecureSkipVerify = true // VerifyConnection is called all the same, before anything is sent
-	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if err := verify(config, state.PeerCertificates, roots); err != nil {
-			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
-		}
-		if further != nil {
-			return further(state)
-		}
-		return nil
-	}
-}
-
-func verify(config *tls.Config, shown []*x509.Certificate, roots *x509.CertPool) error {
-	options := x509.VerifyOptions{Roots: roots, DNSName: config.ServerName, Intermediates: x509.NewCertPool()}
-	if config.Time != nil {
-		options.CurrentTime = config.Time()
-	}
-	for _, intermediate := range shown[1:] {
-		options.Intermediates.AddCert(intermediate)
-	}
-	_, err := shown[0].Verify(options)
-	if err == nil {
-		return nil
-	}
-	options.Roots = nil // the system's
-	_, bySystem := shown[0].Verify(options)
-	var unknown x509.UnknownAuthorityError
-	var none x509.SystemRootsError
-	if bySystem == nil || errors.As(err, &unknown) && !errors.As(bySystem, &none) {
-		return bySystem // it knows at least as much
-	}
-	return err
 }
 
 // dialWatch learns the phases of dialing. A dialer that tries several addresses calls its hooks concurrently, perhaps after it returned.

@@ -27,9 +27,8 @@ type Transport struct {
 	// syscall.Conn serves one call: its liveness could not be checked before the next.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// TLSConfig is cloned for each connection. The system's roots are trusted, and its RootCAs besides; the system's are read when a
-	// certificate needs them. ServerName, unless set, is the host of the URL; the protocol is HTTP/1.1 and the version at least
-	// TLS 1.2, whatever it says.
+	// TLSConfig is cloned for each connection; nil: the system's roots. ServerName, unless set, is the host of the URL; the protocol
+	// is HTTP/1.1 and the version at least TLS 1.2, whatever it says.
 	TLSConfig *tls.Config
 
 	TLSHandshakeTimeout   time.Duration // 0: 10 s

@@ -72,7 +72,7 @@ func (c *checkCommand) Run(w *world) error {
 		c.checkFree(o, ok, bad)
 	}
 	if s != nil && s.soap != nil {
-		err := c.reach(w, "soap", s.soap, ok)
+		err := c.reach(w, "soap", s.soap, s, ok)
 		if err != nil && s.rest != nil && classify.SOAPHost(s.soap.Hostname()) {
 			fmt.Fprintf(w.stdout, "note  %s: %v\n", soapIsGone, err) // serve works for REST
 		} else {
@@ -80,7 +80,7 @@ func (c *checkCommand) Run(w *world) error {
 		}
 	}
 	if s != nil && s.rest != nil {
-		bad(c.reach(w, "rest", s.rest, ok))
+		bad(c.reach(w, "rest", s.rest, s, ok))
 	}
 	switch {
 	case len(problems) > 0 && c.Running:
@@ -94,7 +94,7 @@ func (c *checkCommand) Run(w *world) error {
 }
 
 // reach tries DNS, TLS and the clock of an upstream, without a call that would count.
-func (c *checkCommand) reach(w *world, name string, upstream *url.URL, ok func(string, ...any)) error {
+func (c *checkCommand) reach(w *world, name string, upstream *url.URL, s *settings, ok func(string, ...any)) error {
 	ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupHost(ctx, upstream.Hostname())
@@ -102,13 +102,9 @@ func (c *checkCommand) reach(w *world, name string, upstream *url.URL, ok func(s
 		return fmt.Errorf("%s upstream: dns: %w", name, err)
 	}
 	ok("%s upstream: %s resolves to %s", name, upstream.Hostname(), counted(len(addresses), "address", "addresses"))
-	roots, err := c.trust()
-	if err != nil {
-		return err
-	}
 	client := &http.Client{
 		Transport: &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:   &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12},
 			DisableKeepAlives: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -84,7 +84,7 @@ type serveFlags struct {
 // settings are flags that made sense.
 type settings struct {
 	soap, rest  *url.URL
-	roots       *x509.CertPool // to trust for the upstreams besides the system's; nil: none
+	roots       *x509.CertPool
 	credentials *sign.Credentials
 	restClient  string        // "": none
 	authority   *ca.Authority // nil: no interception
@@ -109,7 +109,7 @@ func (f *serveFlags) resolve() (*settings, error) {
 	var err error
 	s.soap, s.rest, err = f.upstreams()
 	report(err)
-	s.roots, err = f.ownRoots()
+	s.roots, err = f.trust()
 	report(err)
 	if f.CredentialsDir != "" {
 		s.credentials, err = sign.OpenCredentials(f.CredentialsDir)
@@ -265,20 +265,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-// ownRoots returns the roots of --upstream-ca, nil if it is not given.
-func (f *upstreamFlags) ownRoots() (*x509.CertPool, error) { return f.addRoots(x509.NewCertPool) }
-
-// trust returns the system's roots with those of --upstream-ca, nil if it is not given.
+// trust returns the system's roots with those of --upstream-ca.
 func (f *upstreamFlags) trust() (*x509.CertPool, error) {
-	return f.addRoots(func() *x509.CertPool {
-		if pool, err := x509.SystemCertPool(); err == nil {
-			return pool
-		}
-		return x509.NewCertPool()
-	})
-}
-
-func (f *upstreamFlags) addRoots(to func() *x509.CertPool) (*x509.CertPool, error) {
 	if f.UpstreamCA == "" {
 		return nil, nil
 	}
@@ -286,7 +274,10 @@ func (f *upstreamFlags) addRoots(to func() *x509.CertPool) (*x509.CertPool, erro
 	if err != nil {
 		return nil, fmt.Errorf("--upstream-ca: %w", err)
 	}
-	pool := to()
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("--upstream-ca: %s holds no PEM certificate", f.UpstreamCA)
 	}
