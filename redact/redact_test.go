@@ -121,6 +121,7 @@ var bodies = []struct{ name, in, want string }{
 	{"multipart empty part", "\r\n--x\r\n\r\n\r\n--x\r\n\r\n{\"access_token\":\"§\"}\r\n--x--", ""},
 
 	{"prose", `the access_token is invalid, the requestSignature too; Cookies are fine`, ""},
+	{"quoted header in a query", `x&Cookie: "§", ?Authorization: '§' &Cookie> "a": "§"`, `x&Cookie: "§", ?Authorization: '§' &Cookie> "§": "§"`},
 	{"prose value", `bad access_token "§", client_secret=§, id_token: §; refresh_token=§)`,
 		`bad access_token "5ecreT-value_1.~+/=", client_secret=§, id_token: §; refresh_token=§)`},
 	{"header", "x\nAuthorization: Bearer §\nProxy-Authorization: Digest username=\"§\", response=\"§\"\nSet-Cookie: a=\"§\"; b\nHost: h",

@@ -278,7 +278,7 @@ func (t *text) stepSep(u unit) bool {
 	case t.blank(u), u.c == '=', u.c == '>', u.c == '+' && t.sep.enc == percent: // a space in a form
 		t.state = afterSep
 		return true
-	case (u.c == '"' || u.c == '\'') && !(secrets[t.id].line && t.sep.c == ':' && t.quote == 0):
+	case (u.c == '"' || u.c == '\'') && (!secrets[t.id].line || t.query || t.sep.c != ':' || t.quote != 0):
 		t.mode, t.open = quoted, u
 		return true
 	case u.c == '[', u.c == '{':
