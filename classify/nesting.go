@@ -11,7 +11,7 @@ const (
 type nesting struct {
 	names []uint64
 	depth int
-	first [32]uint64 // of names: most documents are no deeper
+	first [16]uint64 // of names: most documents are no deeper
 }
 
 func (n *nesting) push(name []byte) {

@@ -21,8 +21,8 @@ const (
 // the end to find what a message ends with.
 type text struct {
 	b       []byte
-	long    bool   // something was left out after maxMessage bytes
 	pending []byte // raw start of a reference that may go on in the next piece
+	long    bool   // something was left out after maxMessage bytes
 	done    bool   // the element was read
 }
 
