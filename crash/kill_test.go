@@ -40,7 +40,7 @@ func campaign(t *testing.T, rounds int) {
 	t.Helper()
 	marketo := newMarketo(t)
 	dir := filepath.Join(t.TempDir(), "captures")
-	answered := map[string]failure{}
+	answered, named := map[string]failure{}, map[string]bool{}
 	packed, torn := 0, 0
 	for round := range rounds {
 		s := setup{upstream: marketo.URL, captures: dir, args: []string{fmt.Sprint("--capture-max-size=", killSize)}}
@@ -57,9 +57,17 @@ func campaign(t *testing.T, rounds int) {
 			c := srv.counts()
 			return c.storedBytes < killSize/3, fmt.Sprint(c)
 		})
-		maps.Copy(answered, killInStorm(t, srv))
+		more, moreNamed := killInStorm(t, srv)
+		maps.Copy(answered, more)
+		maps.Copy(named, moreNamed)
 		if round%8 == 7 || round == rounds-1 {
-			packed += wantAll(t, dir, answered, never).packed
+			found := wantAll(t, dir, answered, never)
+			for id := range named {
+				if _, ok := found.captures[id]; !ok {
+					t.Errorf("%s was named in the head of an answer, and is missing", id)
+				}
+			}
+			packed += found.packed
 			torn += len(readShelf(t, dir).torn)
 		}
 	}
@@ -70,15 +78,15 @@ func campaign(t *testing.T, rounds int) {
 		t.Errorf("only %d failures were answered", len(answered))
 	}
 	wantTidy(t, setup{upstream: marketo.URL, captures: dir, args: []string{fmt.Sprint("--capture-max-size=", killSize)}}, answered, never)
-	t.Logf("%d kills, %d answered failures, half lines seen in %d files", rounds, len(answered), torn)
+	t.Logf("%d kills, %d answered failures, %d more named in a head, half lines seen in %d files", rounds, len(answered), len(named), torn)
 }
 
 // killInStorm makes failing calls over many connections, kills the proxy at a moment of chance, and returns the failures whose
-// answers were read to their end.
-func killInStorm(t *testing.T, srv *server) map[string]failure {
+// answers were read to their end, and the captures that the heads of others named. Of an answer above 1 MiB the head may come first.
+func killInStorm(t *testing.T, srv *server) (answered map[string]failure, named map[string]bool) {
 	t.Helper()
 	var mu sync.Mutex
-	answered := map[string]failure{}
+	answered, named = map[string]failure{}, map[string]bool{}
 	written := 0
 	first, enough := make(chan struct{}), make(chan struct{})
 	var once, onceEnough sync.Once
@@ -99,8 +107,13 @@ func killInStorm(t *testing.T, srv *server) map[string]failure {
 					size = 1_060_000 // goes to a file, and has room in memory until the disk has time
 				}
 				o, wrong, err := c.call(ctx, kind, rand.IntN(2000), size)
-				if err != nil {
-					continue // not seen to its end; after the kill nothing is
+				if err != nil { // not seen to its end; after the kill nothing is
+					if o.capture != "" && size < 1<<20 {
+						mu.Lock()
+						named[o.capture] = true
+						mu.Unlock()
+					}
+					continue
 				}
 				if wrong != "" {
 					t.Error(wrong)
@@ -130,7 +143,7 @@ func killInStorm(t *testing.T, srv *server) map[string]failure {
 	srv.kill()
 	cancel()
 	storm.Wait()
-	return answered
+	return answered, named
 }
 
 // never and always are for captures that may be cut.

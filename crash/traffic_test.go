@@ -135,7 +135,7 @@ type outcome struct {
 }
 
 // call makes one call and checks that its answer is Marketo's, byte for byte. An error means that the answer was not read to its
-// end; wrong tells what is wrong with one that was.
+// end, though its head may have named a capture; wrong tells what is wrong with one that was.
 func (c *caller) call(ctx context.Context, kind string, requestSize, size int) (o outcome, wrong string, err error) {
 	name := fmt.Sprintf("call-%d", calls.Add(1))
 	body := request(name, requestSize)
@@ -154,12 +154,12 @@ func (c *caller) call(ctx context.Context, kind string, requestSize, size int) (
 	}
 	defer resp.Body.Close()
 	var b bytes.Buffer
+	o.capture = resp.Header.Get("Marketo-Proxy-Capture")
 	if _, err := io.Copy(&b, resp.Body); err != nil {
 		return o, "", err
 	}
 	got := b.String()
 	o.took = time.Since(begun)
-	o.capture = resp.Header.Get("Marketo-Proxy-Capture")
 	o.failure = failure{name, kind, time.Now(), sumOf(body), sumOf(strings.Replace(body, signature, "REDACTED", 1)), sumOf(got)}
 	switch {
 	case resp.StatusCode != statusOf(kind):

@@ -182,6 +182,9 @@ func (c *call) respond(a *answer) *http.Response {
 	resp := a.resp
 	v, _ := c.overall(a.verdict())
 	captured := v.Outcome != classify.Success && !c.skips(v)
+	if captured && a.ended { // as nearly always: who reads an id, and no more, finds its capture
+		c.settle(a.final)
+	}
 	rewrites := resp.StatusCode == http.StatusOK && wantsWSDL(c.in)
 	head := resp.Header
 	if captured || rewrites || c.renewed() || !isPassable(head) {
