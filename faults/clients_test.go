@@ -314,3 +314,26 @@ func TestPipelining(t *testing.T) {
 	}
 	srv.clean()
 }
+
+// An application that leaves while its call waits is seen to leave, with more calls behind that one as well. Whether those count as calls that
+// it gave up is not said.
+func TestLeavesCallsBehind(t *testing.T) {
+	t.Parallel()
+	m := newMarketo(t, false)
+	srv := serve(t, programs.race, m)
+	for name, end := range map[string]func(app){"hangs up": app.hangUp, "resets": app.reset} {
+		ended := make(chan struct{})
+		m.set(name, after(func(x *exchange) bool { defer close(ended); return x.silence() }))
+		a := srv.must(srv.plain())
+		_, _ = io.WriteString(a, post(name)+post(name+", behind"))
+		srv.eventually(name+": the call", func() (bool, string) { return len(m.seen(name)) == 1, "it did not come" })
+		time.Sleep(50 * time.Millisecond)
+		end(a)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the call goes on", name)
+		}
+	}
+	srv.clean()
+}
