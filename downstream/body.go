@@ -174,12 +174,12 @@ func (b *body) drain() bool {
 
 var longAgo = time.Unix(1, 0)
 
-// tooLong tells of a body of which so much is left that its connection is better given up. It is no promise: another goroutine may be
-// reading.
-func (b *body) tooLong() bool {
+// hopeless tells of a body that broke, or of which so much is left that its connection is better given up. It is no promise: another
+// goroutine may be reading.
+func (b *body) hopeless() bool {
 	if !b.mu.TryLock() {
 		return false
 	}
 	defer b.mu.Unlock()
-	return b.err == nil && b.chunks == nil && b.left > maxDrain
+	return b.err != nil && b.err != io.EOF || b.err == nil && b.chunks == nil && b.left > maxDrain
 }

@@ -23,7 +23,7 @@ import (
 const (
 	fresh   = iota // nothing has come yet
 	waiting        // for its next request
-	active         // from the first byte of a request to the last of its answer
+	active         // from the head of a request to the last of its answer
 	closed         // by the server; who serves it will notice
 )
 
@@ -211,7 +211,7 @@ func (c *conn) next() (ready, parked bool) {
 	}
 	if c.raw == nil {
 		c.readFor(idlePatience, idlePatience+5*time.Second)
-		return c.in.Fill() == nil && c.state.CompareAndSwap(waiting, active), false
+		return c.in.Fill() == nil, false
 	}
 	c.idle = time.Now()
 	if c.s.warm.Load() >= maxWarm {
@@ -224,7 +224,7 @@ func (c *conn) next() (ready, parked bool) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return false, c.cool()
 	}
-	return err == nil && c.state.CompareAndSwap(waiting, active), false
+	return err == nil, false
 }
 
 // cool gives up the buffer, what is left of the last call, and this goroutine.

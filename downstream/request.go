@@ -52,13 +52,12 @@ func (c *conn) request() (*http.Request, *body, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if expectation := req.Header["Expect"]; len(expectation) > 0 && expectation[0] != "" {
-		if !http1.EqualToken(expectation[0], "100-continue") || len(expectation) > 1 {
-			return nil, nil, &refusal{http.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
-		}
+	if expectations := req.Header["Expect"]; http1.HasToken(expectations, "100-continue") {
 		if b != nil && req.ProtoMinor > 0 {
 			b.expected = true
 		}
+	} else if len(expectations) > 0 && expectations[0] != "" {
+		return nil, nil, &refusal{http.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
 	}
 	req.Body = http.NoBody
 	if b != nil {
@@ -76,14 +75,12 @@ func (c *conn) head() (string, error) {
 			return "", err
 		}
 	}
-	if !c.state.CompareAndSwap(fresh, active) && !c.state.CompareAndSwap(waiting, active) && c.state.Load() == closed {
-		return "", net.ErrClosed
-	}
 	if err := c.skipLineEnds(); err != nil {
 		return "", err
 	}
 	head, err := c.in.Head(maxHead, false)
 	if head == nil && err == nil {
+		c.state.CompareAndSwap(active, waiting) // of the one before: the server may close on half a head
 		c.setReadDeadline(time.Now().Add(headPatience))
 		if err = c.firstLine(); err == nil {
 			head, err = c.in.Head(maxHead, true)
@@ -91,6 +88,9 @@ func (c *conn) head() (string, error) {
 	}
 	if err == http1.ErrHeadTooLong {
 		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the head of a request may have %d KiB", maxHead>>10)}
+	}
+	if err == nil && !c.state.CompareAndSwap(waiting, active) && !c.state.CompareAndSwap(fresh, active) && c.state.Load() == closed {
+		return "", net.ErrClosed // nobody will get the answer
 	}
 	return string(head), err // the one allocation of which all names and values are parts
 }

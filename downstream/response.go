@@ -258,7 +258,7 @@ func (w *response) head() {
 
 // frame decides how the answer ends, and whether its connection ends with it.
 func (w *response) frame() {
-	if w.body != nil && (!w.body.answer() || w.body.tooLong()) {
+	if w.body != nil && (!w.body.answer() || w.body.hopeless()) {
 		w.closing = true
 	}
 	if http1.HasToken(w.header["Connection"], "close") || w.c.s.closing.Load() {

@@ -34,11 +34,11 @@ func (c *conn) watch() {
 	}
 }
 
-// waitForHangup reads ahead. What comes is of the next request, and then a hang-up is not noticed.
+// waitForHangup reads ahead, once. What comes is of the next request, and then a hang-up is not noticed.
 func (c *conn) waitForHangup() {
 	h := &c.hangup
 	h.mu.Lock()
-	if !h.armed || c.in.Buffered() > 0 {
+	if !h.armed || c.in.Buffered() >= maxHead {
 		h.mu.Unlock()
 		return
 	}
@@ -48,7 +48,7 @@ func (c *conn) waitForHangup() {
 	in, cancel := c.in, h.cancel
 	_ = c.nc.SetReadDeadline(time.Time{}) // it fails only on a closed connection
 	h.mu.Unlock()
-	if err := in.Fill(); err == nil {
+	if err := in.More(maxHead); err == nil {
 		return
 	}
 	h.mu.Lock()

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"marketo-proxy/classify"
 )
@@ -32,7 +34,7 @@ func ownAnswer(req *http.Request, api classify.API, status int, text, captureID 
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        http.Header{"Content-Type": {contentType}, "Content-Length": {strconv.Itoa(len(body))}},
+		Header:        ownHeader(contentType, len(body)),
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		ContentLength: int64(len(body)),
 		Request:       req,
@@ -69,8 +71,15 @@ func restError(status int, text, requestID string) []byte {
 
 // refuse answers a request that belongs to no upstream; nothing is recorded of it.
 func refuse(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text = "marketo-proxy: " + strings.TrimSpace(text) + "\n"
+	maps.Copy(w.Header(), ownHeader("text/plain; charset=utf-8", len(text)))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, "marketo-proxy: "+strings.TrimSpace(text)+"\n")
+	_, _ = io.WriteString(w, text)
+}
+
+func ownHeader(contentType string, length int) http.Header {
+	return http.Header{
+		"Content-Type": {contentType}, "Content-Length": {strconv.Itoa(length)}, "Date": {time.Now().UTC().Format(http.TimeFormat)},
+	}
 }

@@ -61,7 +61,7 @@ func isPassable(h http.Header) bool {
 			return false
 		}
 	}
-	return h["Content-Type"] != nil && h["Date"] != nil
+	return true
 }
 
 // passable is a response's header without what must not pass; the original stays as it is, for the capture.
@@ -75,11 +75,6 @@ func passable(h http.Header) http.Header {
 	for _, field := range h["Connection"] {
 		for name := range strings.SplitSeq(field, ",") {
 			out.Del(textproto.TrimString(name))
-		}
-	}
-	for _, name := range []string{"Content-Type", "Date"} {
-		if _, ok := out[name]; !ok {
-			out[name] = nil // or net/http makes one up
 		}
 	}
 	return out
