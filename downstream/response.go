@@ -195,6 +195,7 @@ func (w *response) finish() bool {
 func (w *response) release() {
 	if w.buf != nil {
 		if cap(*w.buf) == bufferSize {
+			*w.buf = (*w.buf)[:0] // after a failure it has what was not sent
 			buffers.Put(w.buf)
 		}
 		w.buf = nil
