@@ -182,7 +182,7 @@ func (c *conn) serve() {
 // answer runs the handler, and tells whether its answer is whole.
 func (c *conn) answer(req *http.Request, b *body) (whole bool) {
 	defer func() {
-		c.hangup.cancel(nil)
+		c.hangup.ctx.Cancel(nil)
 		if b != nil {
 			b.end()
 		}
@@ -232,7 +232,7 @@ func (c *conn) cool() (parked bool) {
 	c.in.Release()
 	c.in = nil
 	c.w = response{c: c}
-	c.hangup.cancel = nil
+	c.hangup.ctx = nil
 	go c.park()
 	return true
 }

@@ -2,7 +2,6 @@ package downstream
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"marketo-proxy/http1"
+	"marketo-proxy/lifetime"
 )
 
 // refusal is the answer to what is no request.
@@ -30,9 +30,10 @@ func (c *conn) request() (*http.Request, *body, error) {
 		return nil, nil, err
 	}
 	line, rest := http1.CutLine(text)
-	ctx, cancel := context.WithCancelCause(c.ctx)
+	ctx := new(lifetime.Context)
+	ctx.Begin(c.ctx)
 	req := c.blank.WithContext(ctx)
-	c.hangup.cancel = cancel
+	c.hangup.ctx = ctx
 	if err := parseLine(line, req); err != nil {
 		return nil, nil, err
 	}

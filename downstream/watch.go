@@ -1,10 +1,11 @@
 package downstream
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
+
+	"marketo-proxy/lifetime"
 )
 
 // errHungUp is the cause with which the context of a request ends whose client hung up.
@@ -12,7 +13,7 @@ var errHungUp = errors.New("downstream: the client hung up")
 
 // hangup notices that a client hung up while its call is under way: nobody reads the connection then. Most calls end before it begins.
 type hangup struct {
-	cancel context.CancelCauseFunc // of the present request
+	ctx *lifetime.Context // of the present request
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -45,7 +46,7 @@ func (c *conn) waitForHangup() {
 	h.armed = false
 	h.done = make(chan struct{})
 	defer close(h.done)
-	in, cancel := c.in, h.cancel
+	in, ctx := c.in, h.ctx
 	_ = c.nc.SetReadDeadline(time.Time{}) // it fails only on a closed connection
 	h.mu.Unlock()
 	if err := in.More(maxHead); err == nil {
@@ -54,7 +55,7 @@ func (c *conn) waitForHangup() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.done != nil { // nobody wanted it to end
-		cancel(errHungUp)
+		ctx.Cancel(errHungUp)
 	}
 }
 
