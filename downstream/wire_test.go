@@ -234,7 +234,7 @@ var excuses = []struct {
 	{"a coding in HTTP/1.0 ends its connection", []string{"transfer-encoding", "http/1.0"}},
 	{"the preface of HTTP/2 is refused", []string{"pri * http/2.0"}},
 	{"a trailer that may not be one is not announced", []string{"transfer-encoding", "trailer"}},
-	{"trailers are read strictly", []string{"transfer-encoding", "0\r\n"}},
+	{"trailers are read strictly", []string{"transfer-encoding", "chunked", "0"}},
 	{"an expectation is one word", []string{"expect", "100-continue"}},
 }
 
