@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -238,6 +239,9 @@ var excuses = []struct {
 	{"an expectation is one word", []string{"expect", "100-continue"}},
 }
 
+// emptyFold is where we go on and net/http may not: it takes the blank for a part of the value, and then finds no host or no coding.
+var emptyFold = regexp.MustCompile(`\n[ \t]+\r?\n`)
+
 func excused(raw []byte) bool {
 	text := strings.ToLower(string(raw))
 	for _, e := range excuses {
@@ -256,6 +260,9 @@ func compare(t *testing.T, raw []byte, seed uint64, mode int) {
 		t.Errorf("what we answer is no HTTP: %s", we.rest)
 	}
 	excuse := excused(raw)
+	if n := len(they.seen); emptyFold.Match(raw) && len(we.seen) > n {
+		excuse, we.seen = true, we.seen[:n]
+	}
 	if n := len(we.seen); excuse && n > 0 && n <= len(they.seen) { // a body that only we refuse
 		if head, cut := strings.CutSuffix(we.seen[n-1], "cut"); cut && strings.HasPrefix(they.seen[n-1], head) {
 			they.seen[n-1] = we.seen[n-1]
