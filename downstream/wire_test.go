@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"marketo-proxy/downstream"
+	"marketo-proxy/http1"
 )
 
 // script is a connection whose client sends pieces and then ends its side; what it gets is kept.
@@ -133,13 +135,7 @@ func (h *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Cache-Control") // which net/http makes of it
 	}
 	fmt.Fprintf(&s, "%s %s %s host %q url %q length %d %q ", r.Method, r.RequestURI, r.Proto, r.Host, r.URL, r.ContentLength, r.TransferEncoding)
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range r.Header {
-			if !yield(name) {
-				return
-			}
-		}
-	}) {
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		values := slices.Clone(r.Header[name])
 		for i := range values {
 			values[i] = strings.Trim(values[i], " \t")
@@ -155,9 +151,9 @@ func (h *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		} else {
 			fmt.Fprintf(&s, "%d %x", len(body), sha256.Sum256(body))
 		}
-		for name, values := range r.Trailer {
-			if err == nil && len(r.Trailer) == 1 {
-				fmt.Fprintf(&s, " trailer %s: %q", name, values)
+		for _, name := range slices.Sorted(maps.Keys(r.Trailer)) {
+			if err == nil && !http1.FramingField(name) { // which we leave out
+				fmt.Fprintf(&s, " trailer %s: %q", name, r.Trailer[name])
 			}
 		}
 	case readSome:
