@@ -2,11 +2,11 @@
 // writes the answer.
 //
 // net/http.Server starts another goroutine for each request, to see whether the client hangs up, and keeps a stack and two buffers
-// for each idle connection; here a call that is answered soon costs no goroutine, and a connection that waits costs two kilobytes. What
-// a handler can observe is as in net/http.Server, but for this: there is no HTTP/2 and no Upgrade; a head is sent with the first
+// for each idle connection; here a call that is answered soon costs no goroutine, and a connection that waits costs two kilobytes.
+// What a handler can observe is as in net/http.Server, but for this: there is no HTTP/2 and no Upgrade; a head is sent with the first
 // byte of the body, so that a length which was not given is not made up; no Date and no Content-Type is added; a status below 200 is
-// not sent; trailers are what has http.TrailerPrefix; an answer need not wait for the rest of the request; slow clients are sent away by bounds that are part of the server; and a request whose framing is in
-// doubt ends its connection.
+// not sent; trailers are what has http.TrailerPrefix; an answer need not wait for the rest of the request; slow clients are sent away
+// by bounds that are part of the server; and a request whose framing is in doubt ends its connection.
 package downstream
 
 import (
