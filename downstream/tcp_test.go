@@ -134,6 +134,12 @@ func zoo(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(body)
 	case "/early":
 		_, _ = io.WriteString(w, "early")
+	case "/last":
+		w.Header()["Connection"] = []string{"close"}
+		_, _ = io.WriteString(w, "la")
+		_ = http.NewResponseController(w).Flush()
+		_, _ = r.Body.Read(make([]byte, 1))
+		_, _ = io.WriteString(w, "st")
 	case "/204":
 		w.WriteHeader(204)
 	case "/304":
@@ -259,6 +265,15 @@ func TestExpect(t *testing.T) {
 	if resp := c.say("POST /early"+head).expect("POST", "200 early"); !resp.Close {
 		t.Error("a connection goes on whose client may or may not send the body")
 	}
+	c.ended()
+}
+
+// No 100 goes out in the midst of an answer, also of one that ends its connection.
+func TestNoLate100(t *testing.T) {
+	r := newRig(t, false, zoo)
+	c := r.dial().say("POST /last" + host + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	time.AfterFunc(20*time.Millisecond, func() { _, _ = io.WriteString(c, "abc") })
+	c.expect("POST", "200 last")
 	c.ended()
 }
 
