@@ -160,10 +160,10 @@ func (j *Journal) compress(text io.ReaderAt, members []span, target string, newe
 	return budget.reserved, nil
 }
 
-// rest leaves the processor to the traffic for three quarters of the time: in a storm of failures compressing a line costs as much
+// rest leaves the processor to the traffic for nineteen twentieths of the time: in a storm of failures compressing a line costs as much
 // as all else about it. What is not compressed in time is dropped plain.
 func (j *Journal) rest(worked time.Duration) {
-	timer := time.NewTimer(min(3*worked, 100*time.Millisecond))
+	timer := time.NewTimer(min(19*worked, 500*time.Millisecond))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
