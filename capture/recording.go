@@ -4,48 +4,8 @@ import (
 	"crypto/sha256"
 	"hash"
 	"io"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
-)
-
-// SpoolFile is a temporary file without a name. Write may block as long as the disk does.
-type SpoolFile interface {
-	io.Writer
-	io.ReaderAt
-	io.Closer
-}
-
-// Recorder makes recordings that share their memory. Its methods may be called concurrently.
-type Recorder struct {
-	MemoryLimit int64                     // a body above this many bytes goes to a spool file
-	BodyLimit   int64                     // a body is kept up to this many bytes
-	Spool       func() (SpoolFile, error) // nil: what is above MemoryLimit is not kept
-	Patience    time.Duration             // how long a body waits for a slow disk before it is given up; 0: two seconds
-	small       sync.Pool                 // *[smallBlock]byte
-	large       sync.Pool                 // *[largeBlock]byte
-	spools      sync.Pool                 // *[spoolBlock]byte
-	inDisk      atomic.Int32              // spools that wait for the disk
-	disked      atomic.Int64              // times that the disk was done with something
-	inMemory    atomic.Int64              // bytes of blocks in use
-}
-
-const (
-	smallBlock = 4 << 10
-	largeBlock = 32 << 10
-
-	// Past this much recorded memory in all, new bodies spool as soon as they outgrow two blocks, so that a crowd of
-	// large bodies cannot take the memory that each alone may have.
-	memoryBudget = 16 << 20
-
-	// What goes to the disk at once, while memory is not short: waking the goroutine that writes costs more than a small write.
-	spoolBlock = 256 << 10
-	// Blocks on their way to the disk, per body.
-	spoolQueue = 16
-
-	// How long a finished recording waits for its spool.
-	diskPatience = 2 * time.Second
 )
 
 // Recording is what was kept of one body while it streamed past. Write is for one goroutine at a time; everything else may be
@@ -69,16 +29,6 @@ type Recording struct {
 
 	senders  int // readers that outlive Release
 	released bool
-}
-
-// New starts a recording.
-func (r *Recorder) New() *Recording { return r.Start(new(Recording)) }
-
-// Start is New with memory of the caller's: a Recording that was not used before.
-func (r *Recorder) Start(b *Recording) *Recording {
-	b.rec, b.limit = r, r.BodyLimit
-	b.blocks = b.room[:0]
-	return b
 }
 
 // KeepAll keeps the rest of the body whatever its size, since it may have to be sent again. A body that is past the limit
@@ -163,20 +113,6 @@ func (b *Recording) ReadFull(r io.Reader, n int) ([]byte, error) {
 	return data[:n], err
 }
 
-func (r *Recorder) threshold() int64 {
-	if r.inMemory.Load() > memoryBudget {
-		return min(r.MemoryLimit, smallBlock+largeBlock)
-	}
-	return r.MemoryLimit
-}
-
-func (r *Recorder) spoolSize() int {
-	if r.inMemory.Load() > memoryBudget {
-		return largeBlock
-	}
-	return spoolBlock
-}
-
 func (b *Recording) toMemory(p []byte) {
 	for len(p) > 0 {
 		last := len(b.blocks) - 1
@@ -204,38 +140,6 @@ func (b *Recording) hashRest(p []byte) {
 		}
 	}
 	b.hashing.Write(p)
-}
-
-// block returns an empty block of one of the three sizes.
-func (r *Recorder) block(size int) []byte {
-	r.inMemory.Add(int64(size))
-	switch size {
-	case smallBlock:
-		if p, ok := r.small.Get().(*[smallBlock]byte); ok {
-			return p[:0]
-		}
-	case largeBlock:
-		if p, ok := r.large.Get().(*[largeBlock]byte); ok {
-			return p[:0]
-		}
-	case spoolBlock:
-		if p, ok := r.spools.Get().(*[spoolBlock]byte); ok {
-			return p[:0]
-		}
-	}
-	return make([]byte, 0, size)
-}
-
-func (r *Recorder) free(block []byte) {
-	r.inMemory.Add(-int64(cap(block)))
-	switch cap(block) {
-	case smallBlock:
-		r.small.Put((*[smallBlock]byte)(block[:smallBlock]))
-	case largeBlock:
-		r.large.Put((*[largeBlock]byte)(block[:largeBlock]))
-	case spoolBlock:
-		r.spools.Put((*[spoolBlock]byte)(block[:spoolBlock]))
-	}
 }
 
 // startSpool moves the recording to a file. Without one, the recording stays in memory and is cut at the memory limit.
@@ -299,27 +203,6 @@ func (b *Recording) send() {
 	b.rec.free(p.data)
 }
 
-func (r *Recorder) patience() time.Duration {
-	if r.Patience > 0 {
-		return r.Patience
-	}
-	return 100 * time.Millisecond
-}
-
-// Memory is what was kept, where that lies in memory in one piece. It is valid until Release, and must not be changed. Call it after
-// Finish.
-func (b *Recording) Memory() ([]byte, bool) {
-	if b == nil {
-		return nil, false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.closed || b.spool != nil || len(b.blocks) != 1 {
-		return nil, false
-	}
-	return b.blocks[0], true
-}
-
 // Finish ends the recording; whole tells whether the body itself came to its end. Later writes are ignored.
 func (b *Recording) Finish(whole bool) {
 	if b == nil {
@@ -355,150 +238,6 @@ func (b *Recording) Size() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.size
-}
-
-// Whole tells, after Finish, whether every byte of the body is there to be read again. It waits for the spool for at
-// most two seconds.
-func (b *Recording) Whole() bool {
-	if b == nil {
-		return true
-	}
-	kept, ok := b.settled()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return ok && !b.cut && kept == b.size
-}
-
-// settled waits until the spool has what it was sent, and returns how many bytes can be read. It waits once: a disk that hangs is
-// not asked again.
-func (b *Recording) settled() (kept int64, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	spool := b.spool
-	if spool == nil {
-		return b.kept, true
-	}
-	if !b.lost && !spool.isDone() {
-		b.mu.Unlock()
-		timer := time.NewTimer(diskPatience)
-		defer timer.Stop()
-		select {
-		case <-spool.done:
-		case <-timer.C:
-		}
-		b.mu.Lock()
-	}
-	if !spool.isDone() {
-		b.lost = true
-		return 0, false
-	}
-	return spool.written, !b.lost && spool.err == nil
-}
-
-// Open reads what was kept from its start. It may be called several times after Finish, until Release.
-func (b *Recording) Open() io.Reader {
-	if b == nil {
-		return io.LimitReader(nil, 0)
-	}
-	kept, _ := b.settled()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.spool != nil {
-		if kept == 0 {
-			return io.LimitReader(nil, 0)
-		}
-		return io.NewSectionReader(b.spool.file, 0, kept)
-	}
-	readers := make([]io.Reader, len(b.blocks))
-	for i, block := range b.blocks {
-		readers[i] = &blockReader{block}
-	}
-	return io.MultiReader(readers...)
-}
-
-type blockReader struct{ rest []byte }
-
-func (r *blockReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// Sum is the SHA-256 of the bytes seen, or nil when the disk lost some before they were hashed. Call it after Finish.
-func (b *Recording) Sum() []byte {
-	if b == nil {
-		return sha256.New().Sum(nil)
-	}
-	kept, _ := b.settled()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.lost, b.spool != nil && (!b.spool.isDone() || b.spool.unhashed):
-		return nil
-	case b.hashing != nil:
-		return b.hashing.Sum(nil)
-	case b.spool != nil && b.spool.hash != nil:
-		return b.spool.hash.Sum(nil)
-	}
-	if b.spool == nil && len(b.blocks) == 1 {
-		sum := sha256.Sum256(b.blocks[0])
-		return sum[:]
-	}
-	sum := sha256.New()
-	if b.spool != nil {
-		if _, err := io.Copy(sum, io.NewSectionReader(b.spool.file, 0, kept)); err != nil {
-			return nil
-		}
-		return sum.Sum(nil)
-	}
-	for _, block := range b.blocks {
-		sum.Write(block)
-	}
-	return sum.Sum(nil)
-}
-
-// OpenForSending is Open for a body that goes out again: it stays readable after Release, until it is closed, since whoever sends
-// it may still be at it when the exchange has ended. Close may come while a Read is under way, and waits for it.
-func (b *Recording) OpenForSending() io.ReadCloser {
-	r := b.Open()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.senders++
-	return &sending{recording: b, r: r}
-}
-
-type sending struct {
-	recording *Recording
-	mu        sync.Mutex
-	r         io.Reader // nil: closed
-}
-
-func (s *sending) Read(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.r == nil {
-		return 0, os.ErrClosed
-	}
-	return s.r.Read(p)
-}
-
-func (s *sending) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.r == nil {
-		return nil
-	}
-	s.r = nil
-	b := s.recording
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.senders--; b.senders == 0 && b.released {
-		b.free()
-	}
-	return nil
 }
 
 // Release gives memory and file back, once nobody sends the body any more.
