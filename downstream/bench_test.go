@@ -79,40 +79,42 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// TestIdleMemory prints what a connection costs that waits for its next request, after one with a large head.
-func TestIdleMemory(t *testing.T) {
-	const n = 500
+// BenchmarkIdle tells what a connection costs that waits for its next request, after one with a large head: heap and stacks, with the
+// client's side.
+func BenchmarkIdle(b *testing.B) {
 	for _, s := range []struct {
 		name string
-		srv  server
+		make func() server
 	}{
-		{"ours", &downstream.Server{Handler: http.HandlerFunc(zoo), Log: zap.NewNop()}},
-		{"net/http", &http.Server{Handler: http.HandlerFunc(zoo)}},
+		{"ours", func() server { return &downstream.Server{Handler: http.HandlerFunc(zoo), Log: zap.NewNop()} }},
+		{"net-http", func() server { return &http.Server{Handler: http.HandlerFunc(zoo)} }},
 	} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { _ = s.srv.Serve(l) }()
-		before := memory()
-		var conns []net.Conn
-		for range n {
-			c, err := net.Dial("tcp", l.Addr().String())
+		b.Run(s.name, func(b *testing.B) {
+			const n = 500
+			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
-				t.Fatal(err)
+				b.Fatal(err)
 			}
-			conns = append(conns, c)
-			fmt.Fprintf(c, "GET /nothing HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 4000))
-			if _, err := c.Read(make([]byte, 1000)); err != nil {
-				t.Fatal(err)
+			srv := s.make()
+			go func() { _ = srv.Serve(l) }()
+			defer srv.Close()
+			for b.Loop() {
+				before := memory()
+				for range n {
+					c, err := net.Dial("tcp", l.Addr().String())
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer c.Close()
+					fmt.Fprintf(c, "GET /nothing HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 4000))
+					if _, err := c.Read(make([]byte, 1000)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				time.Sleep(2200 * time.Millisecond) // until it is parked
+				b.ReportMetric(float64(memory()-before)/n, "B/conn")
 			}
-		}
-		time.Sleep(2200 * time.Millisecond)
-		t.Logf("%s: %d bytes for an idle connection, with the client's side", s.name, (memory()-before)/n)
-		for _, c := range conns {
-			c.Close()
-		}
-		s.srv.Close()
+		})
 	}
 }
 

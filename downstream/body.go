@@ -59,7 +59,7 @@ func (b *body) take(p []byte) (n int, err error) {
 	if err := b.proceed(); err != nil {
 		return 0, err
 	}
-	b.c.body = b
+	b.c.reads = b
 	if b.chunks != nil {
 		n, err = b.chunks.Read(b.c.in, p)
 	} else {
@@ -70,7 +70,7 @@ func (b *body) take(p []byte) (n int, err error) {
 			err = http1.Cut(err)
 		}
 	}
-	b.c.body = nil
+	b.c.reads = nil
 	b.read += int64(n)
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) && b.closed.Load() {
 		return n, err // the latter was caused by end
@@ -172,8 +172,6 @@ func (b *body) drain() bool {
 	return false
 }
 
-var longAgo = time.Unix(1, 0)
-
 // hopeless tells of a body that broke, or of which so much is left that its connection is better given up. It is no promise: another
 // goroutine may be reading.
 func (b *body) hopeless() bool {
@@ -183,3 +181,6 @@ func (b *body) hopeless() bool {
 	defer b.mu.Unlock()
 	return b.err != nil && b.err != io.EOF || b.err == nil && b.chunks == nil && b.left > maxDrain
 }
+
+// longAgo is a deadline that ends a read at once.
+var longAgo = time.Unix(1, 0)

@@ -42,7 +42,7 @@ type conn struct {
 	blank  http.Request  // what a request is copied from; it has nothing
 	w      response
 	posted bool      // the request before was a POST
-	body   *body     // that in is read for; nil: none
+	reads  *body     // that in is read for; nil: none
 	readBy time.Time // the read deadline; zero: unknown
 	idle   time.Time // since when it waits
 
@@ -139,8 +139,8 @@ func (c *conn) look(fd uintptr) (done bool) {
 
 // Read implements io.Reader for in.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.body != nil {
-		return c.body.receive(p)
+	if c.reads != nil {
+		return c.reads.receive(p)
 	}
 	return c.nc.Read(p)
 }
@@ -161,12 +161,12 @@ func (c *conn) serve() {
 	}()
 	c.in = http1.NewReader(c)
 	for {
-		req, b, err := c.request()
+		req, err := c.request()
 		if err != nil {
 			c.refuse(err)
 			return
 		}
-		if !c.answer(req, b) || c.w.hijacked || !c.reusable(b) {
+		if !c.answer(req) || c.w.hijacked || !c.reusable() {
 			return
 		}
 		c.w.clear()
@@ -180,15 +180,15 @@ func (c *conn) serve() {
 }
 
 // answer runs the handler, and tells whether its answer is whole.
-func (c *conn) answer(req *http.Request, b *body) (whole bool) {
+func (c *conn) answer(req *http.Request) (whole bool) {
 	defer func() {
 		c.hangup.ctx.Cancel(nil)
-		if b != nil {
-			b.end()
+		if c.w.body != nil {
+			c.w.body.end()
 		}
 		c.unwatch()
 	}()
-	if b == nil {
+	if c.w.body == nil {
 		c.watch()
 	}
 	c.s.Handler.ServeHTTP(&c.w, req)
@@ -196,8 +196,8 @@ func (c *conn) answer(req *http.Request, b *body) (whole bool) {
 }
 
 // reusable tells whether another request may follow, and reads what is left of this one.
-func (c *conn) reusable(b *body) bool {
-	if b != nil && !b.drain() {
+func (c *conn) reusable() bool {
+	if c.w.body != nil && !c.w.body.drain() {
 		c.linger()
 		return false
 	}
@@ -215,26 +215,27 @@ func (c *conn) next() (ready, parked bool) {
 	}
 	c.idle = time.Now()
 	if c.s.warm.Load() >= maxWarm {
-		return false, c.cool()
+		c.cool()
+		return false, true
 	}
 	c.s.warm.Add(1)
 	defer c.s.warm.Add(-1)
 	c.readFor(warmTime, 2*warmTime)
 	err := c.in.Fill()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return false, c.cool()
+		c.cool()
+		return false, true
 	}
 	return err == nil, false
 }
 
 // cool gives up the buffer, what is left of the last call, and this goroutine.
-func (c *conn) cool() (parked bool) {
+func (c *conn) cool() {
 	c.in.Release()
 	c.in = nil
 	c.w = response{c: c}
 	c.hangup.ctx = nil
 	go c.park()
-	return true
 }
 
 // close ends the connection.

@@ -23,11 +23,11 @@ func (r *refusal) Error() string { return "downstream: refused: " + r.text }
 
 func malformed(text string) error { return &refusal{http.StatusBadRequest, text} }
 
-// request reads the head of the next request. The body is nil if it has none. An error that is no refusal is of the connection.
-func (c *conn) request() (*http.Request, *body, error) {
+// request reads the head of the next request. What it has of a body is the response's, too. An error that is no refusal is of the connection.
+func (c *conn) request() (*http.Request, error) {
 	text, err := c.head()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	line, rest := http1.CutLine(text)
 	ctx := new(lifetime.Context)
@@ -35,13 +35,13 @@ func (c *conn) request() (*http.Request, *body, error) {
 	req := c.blank.WithContext(ctx)
 	c.hangup.ctx = ctx
 	if err := parseLine(line, req); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if req.Header, err = http1.ParseFields(rest); err != nil {
-		return nil, nil, malformed(strings.TrimPrefix(err.Error(), http1.ErrMalformed.Error()+": "))
+		return nil, malformed(strings.TrimPrefix(err.Error(), http1.ErrMalformed.Error()+": "))
 	}
 	if err := setHost(req); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req.RemoteAddr, req.TLS = c.remote, c.tls
 	connection := req.Header["Connection"]
@@ -51,21 +51,21 @@ func (c *conn) request() (*http.Request, *body, error) {
 	c.w.begin(req)
 	b, err := c.frame(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if expectations := req.Header["Expect"]; http1.HasToken(expectations, "100-continue") {
 		if b != nil && req.ProtoMinor > 0 {
 			b.expected = true
 		}
 	} else if len(expectations) > 0 && expectations[0] != "" {
-		return nil, nil, &refusal{http.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
+		return nil, &refusal{http.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
 	}
 	req.Body = http.NoBody
 	if b != nil {
 		req.Body = b
 		c.w.body = b
 	}
-	return req, b, nil
+	return req, nil
 }
 
 // head reads the lines up to the empty one.

@@ -80,8 +80,8 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter. What is more than a buffer is on its way when it returns. A client that doesn't take it within
-// a minute is given up.
+// Write implements http.ResponseWriter. What is more than a buffer is on its way when it returns. A client that takes nothing of it
+// for writePatience, or writeSlack more, is given up.
 func (w *response) Write(p []byte) (int, error) {
 	if w.hijacked {
 		return 0, http.ErrHijacked

@@ -48,8 +48,8 @@ const (
 	idlePatience  = 2 * time.Minute  // from an answer to the next request
 	writePatience = time.Minute      // for a client to take what was written
 	writeSlack    = 15 * time.Second // how much longer it may be, since setting a deadline costs
-	bodyGrace     = time.Minute      // before the rate of a request body counts
-	bodyMinRate   = 1 << 10          // bytes a second
+	bodyGrace     = time.Minute      // how long a request body may keep its readers waiting in all,
+	bodyMinRate   = 1 << 10          // and a second more for so many bytes that came
 	newPatience   = 5 * time.Second  // a connection that is younger may have a request on its way when the server closes
 	maxHead       = 68 << 10
 	maxDrain      = 256 << 10       // of a request body that nobody read
