@@ -32,7 +32,7 @@ func (c canned) Do(_ context.Context, req *http.Request, _ *upstream.Trace) (*ht
 		Body:   io.NopCloser(strings.NewReader(c.body)), Request: req}, nil
 }
 
-// BenchmarkCall is a 2 KB call with a 4 KB answer through door, goproxy and Transport, without sockets.
+// BenchmarkCall is a 2 KB call with a 4 KB answer through door and Transport, without sockets.
 func BenchmarkCall(b *testing.B) {
 	u := &url.URL{Scheme: "https", Host: "123-abc-456.mktoapi.com"}
 	cfg := Config{SOAP: u, REST: u, Sign: SignExpired, Keys: keyMap{testUser: testKey}, Observer: nobody{}, Log: zap.NewNop(),
@@ -54,8 +54,8 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// BenchmarkRoundTrip is what the Transport alone adds to a call, without sockets, doors and goproxy.
-func BenchmarkRoundTrip(b *testing.B) {
+// BenchmarkDo is what the Transport alone adds to a call, without sockets and doors.
+func BenchmarkDo(b *testing.B) {
 	u := &url.URL{Scheme: "https", Host: "123-abc-456.mktoapi.com"}
 	t := NewTransport(Config{SOAP: u, REST: u, Sign: SignExpired, Keys: keyMap{testUser: testKey}, Observer: nobody{}, Log: zap.NewNop(),
 		Timeout: time.Minute, Recorder: &capture.Recorder{MemoryLimit: 1 << 20, BodyLimit: 64 << 20}})

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/elazarl/goproxy"
+
 	"marketo-proxy/ca"
 	"marketo-proxy/classify"
 	"marketo-proxy/downstream"
@@ -110,7 +111,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, e *entry) {
 	w.WriteHeader(resp.StatusCode)
 	_, err := io.Copy(w, resp.Body)
 	_ = resp.Body.Close() // what became of the answer is known, and settled by this
-	if err != nil || e.cut {
+	if err != nil {
 		_ = http.NewResponseController(w).Flush() // what did arrive is the application's
 		panic(http.ErrAbortHandler)
 	}

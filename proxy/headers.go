@@ -23,6 +23,9 @@ func isHopByHop(name string) bool {
 	return false
 }
 
+// passes tells that a field of a response is for the application: not of one connection, and none that only the proxy may set.
+func passes(name string) bool { return !isHopByHop(name) && !strings.HasPrefix(name, headerPrefix) }
+
 // stripHopByHop removes them in place, with those that Connection names.
 func stripHopByHop(h http.Header) {
 	for _, field := range h["Connection"] {
@@ -43,7 +46,7 @@ func stripHopByHop(h http.Header) {
 func passableTrailer(h http.Header) http.Header {
 	var out http.Header
 	for name, values := range h {
-		if isHopByHop(name) || strings.HasPrefix(name, headerPrefix) || name == "Content-Length" || name == "Trailer" {
+		if !passes(name) || name == "Content-Length" || name == "Trailer" {
 			continue
 		}
 		if out == nil {
@@ -57,7 +60,7 @@ func passableTrailer(h http.Header) http.Header {
 // isPassable tells that a response's header may pass as it is.
 func isPassable(h http.Header) bool {
 	for name := range h {
-		if isHopByHop(name) || strings.HasPrefix(name, headerPrefix) {
+		if !passes(name) {
 			return false
 		}
 	}
@@ -68,7 +71,7 @@ func isPassable(h http.Header) bool {
 func passable(h http.Header) http.Header {
 	out := make(http.Header, len(h)+2)
 	for name, values := range h {
-		if !isHopByHop(name) && !strings.HasPrefix(name, headerPrefix) {
+		if passes(name) {
 			out[name] = values
 		}
 	}

@@ -19,7 +19,6 @@ type entry struct {
 	api      classify.API
 	upstream *url.URL // scheme, host and base path
 	self     string   // scheme and host that the client itself used, for the WSDL
-	cut      bool     // the answer ended early: the door must not let it look complete
 }
 
 // call is one call of an application while it is under way.
@@ -218,7 +217,7 @@ func (c *call) unanswered(a *answer, err error) *http.Response {
 		id = c.ex.ID
 	}
 	resp := ownAnswer(c.in, c.entry.api, f.status, c.ex.Verdict.Message, id)
-	if len(c.ex.Attempts) > 1 {
+	if c.renewed() {
 		resp.Header.Set(headerAttempts, strconv.Itoa(len(c.ex.Attempts)))
 	}
 	c.ctx.Cancel(nil)

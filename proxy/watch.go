@@ -180,7 +180,6 @@ func (a *answer) next() ([]byte, error) {
 		}
 		if a.ended {
 			if a.err != nil {
-				a.c.entry.cut = true
 				return nil, a.err
 			}
 			return nil, io.EOF
