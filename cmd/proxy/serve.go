@@ -69,8 +69,7 @@ type process struct {
 	cancel    context.CancelFunc // ends what runs beside the servers
 }
 
-// stopper is an HTTP server.
-type stopper interface {
+type httpServer interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
 	Close() error
@@ -79,8 +78,8 @@ type stopper interface {
 type server struct {
 	flag     string // that names its address
 	listener net.Listener
-	stopper
-	last bool // stays up until the calls in flight are done
+	http     httpServer
+	last     bool // stays up until the calls in flight are done
 }
 
 // start makes everything that serve needs. When it returns without an error, the listeners accept.
@@ -164,7 +163,7 @@ func (c *serveCommand) start(w *world, log *zap.Logger) (_ *process, err error) 
 	}
 	for _, srv := range p.servers {
 		go func() {
-			if err := srv.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.http.Serve(srv.listener); !errors.Is(err, http.ErrServerClosed) {
 				p.failed <- fmt.Errorf("--%s %s: %w", srv.flag, srv.listener.Addr(), err)
 			}
 		}()
@@ -192,7 +191,7 @@ func serverTLS(s *settings, doors *proxy.Proxy, log *zap.Logger) *tls.Config {
 }
 
 // listen opens the listener of a flag; an empty address is none.
-func (p *process) listen(flag, addr string, h stopper, config *tls.Config, last bool) error {
+func (p *process) listen(flag, addr string, srv httpServer, config *tls.Config, last bool) error {
 	if addr == "" {
 		return nil
 	}
@@ -203,7 +202,7 @@ func (p *process) listen(flag, addr string, h stopper, config *tls.Config, last 
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	p.servers = append(p.servers, &server{flag, l, h, last})
+	p.servers = append(p.servers, &server{flag, l, srv, last})
 	return nil
 }
 
@@ -350,8 +349,8 @@ func (p *process) stop(patience time.Duration) error {
 
 func (s *server) shutdown(ctx context.Context) error {
 	defer s.listener.Close() // also of a server that never served
-	if err := s.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.Close())
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.http.Close())
 	}
 	return nil
 }
